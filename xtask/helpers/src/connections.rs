@@ -1,16 +1,18 @@
 //! The open connections of a server that ends with its test, and reads and writes with a deadline.
 //!
 //! A client controls the pace of reads and writes, so a time limit per system call is not enough:
-//! one byte per call would keep a connection open forever.
+//! one byte per call would keep a connection open forever. Deadlines are in test time, because a
+//! client that the host starves is not a slow client.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use host::clock::monotonic;
+use host::test_time::Deadline;
+use host::wait::Countdown as _;
 
 /// The common interface of TCP and Unix sockets.
 pub(super) trait Socket {
@@ -114,19 +116,38 @@ impl<S> Drop for Connection<'_, S> {
     }
 }
 
+/// Interval at which a read or write checks how much time is left.
+const TICK: Duration = Duration::from_millis(50);
+/// The shortest time limit of a system call. Zero would mean no limit.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// A stream whose reads and writes share one deadline.
 pub(super) struct Until<'a, S> {
     pub(super) stream: &'a S,
-    pub(super) deadline: Instant,
+    pub(super) deadline: Deadline,
 }
 
 impl<S> Until<'_, S> {
-    fn left(&self) -> io::Result<Duration> {
-        let left = self.deadline.saturating_duration_since(monotonic());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+    /// Attempts a read or write until the deadline. What has arrived before is read even if this thread ran
+    /// too late.
+    fn attempt(
+        &self,
+        limit_next: impl Fn(Duration) -> io::Result<()>,
+        mut attempt: impl FnMut() -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut wait = SHORTEST;
+        loop {
+            limit_next(wait)?;
+            match attempt() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            let left = self.deadline.left();
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            wait = left.clamp(SHORTEST, TICK);
         }
-        Ok(left)
     }
 }
 
@@ -135,9 +156,9 @@ where
     for<'s> &'s S: Read,
 {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.wait_for_read(self.left()?)?;
         let mut stream = self.stream;
-        stream.read(buffer)
+        let limit_next = |wait| self.stream.wait_for_read(wait);
+        self.attempt(limit_next, || stream.read(buffer))
     }
 }
 
@@ -146,9 +167,9 @@ where
     for<'s> &'s S: Write,
 {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.wait_for_write(self.left()?)?;
         let mut stream = self.stream;
-        stream.write(bytes)
+        let limit_next = |wait| self.stream.wait_for_write(wait);
+        self.attempt(limit_next, || stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -158,6 +179,9 @@ where
 
 #[cfg(test)]
 mod tests {
+    use harness::clock::Steps;
+    use host::test_time::TestClock;
+
     use super::*;
 
     #[test]
@@ -178,24 +202,54 @@ mod tests {
         drop((far, late_far));
     }
 
-    #[test]
-    fn slow_client_cannot_extend_a_deadline() {
+    /// What is read of a client that sends `abc`, then at this sample of the clock the rest.
+    fn read_from(steps: Steps, samples: u32) -> (io::Result<usize>, String) {
         let (near, mut far) = UnixStream::pair().unwrap();
         far.write_all(b"abc").unwrap();
+        let clock = TestClock::from_source(
+            steps.until(samples, move || far.write_all(b"def").unwrap()),
+            1.0,
+        );
+        clock.follow(1);
+        let deadline = clock.deadline(Duration::from_secs(10));
+        let mut read = String::new();
         let mut until = Until {
             stream: &near,
-            deadline: monotonic() + Duration::from_millis(20),
+            deadline,
+        };
+        (until.read_to_string(&mut read), read)
+    }
+
+    #[test]
+    fn only_starved_client_may_send_late() {
+        let (end, read) = read_from(Steps::starved(), 20);
+        assert_eq!((end.unwrap(), read.as_str()), (6, "abcdef"));
+        for steps in [Steps::idle(), Steps::computing()] {
+            let (end, read) = read_from(steps, 20);
+            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            assert_eq!(read, "abc");
+        }
+    }
+
+    #[test]
+    fn arrived_bytes_are_read_after_the_deadline() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        far.write_all(b"abc").unwrap();
+        let deadline = TestClock::default().deadline(Duration::ZERO);
+        let mut until = Until {
+            stream: &near,
+            deadline,
         };
         let mut read = Vec::new();
         let error = until.read_to_end(&mut read).unwrap_err();
-        assert_eq!(read, b"abc");
-        assert!(matches!(
-            error.kind(),
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
-        ));
         assert_eq!(
-            until.write(b"x").unwrap_err().kind(),
-            io::ErrorKind::TimedOut
+            (read.as_slice(), error.kind()),
+            (&b"abc"[..], io::ErrorKind::TimedOut)
         );
+        // The peer does not read, so the socket becomes full.
+        let flood = vec![0; 64 << 20];
+        let error = until.write_all(&flood).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(far);
     }
 }

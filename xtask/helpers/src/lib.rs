@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use connections::{Connections, Until};
-use host::clock::monotonic;
+use host::test_time::TestClock;
 use serde::{Deserialize, Serialize};
 use verdict::outcome::STATUS_HARD_ERROR;
 
@@ -70,7 +70,7 @@ impl Reply {
 
 /// Maximum size of a request, which may contain a whole QMP command.
 const REQUEST_MAX: u64 = 4 << 20;
-/// Time limit to receive a request, which is one line.
+/// Time limit to receive a request, which is one line, and to send its reply. In test time.
 const REQUEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Sends a helper command to the runner. Replaces an argument `-` by the text from `input`.
@@ -144,7 +144,14 @@ impl Caller<'_> {
 }
 
 /// Answers requests on a new socket while `body` runs. Then cancels open requests.
-pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T) -> io::Result<T> {
+///
+/// The time limits of requests count on this clock, which follows the clients.
+pub fn attended<T>(
+    socket: &Utf8Path,
+    clock: &TestClock,
+    desk: &dyn Desk,
+    body: impl FnOnce() -> T,
+) -> io::Result<T> {
     let listener = UnixListener::bind(socket)?;
     let (stopping, connections) = (AtomicBool::new(false), Connections::default());
     let (stopping, connections) = (&stopping, &connections);
@@ -162,7 +169,7 @@ pub fn attended<T>(socket: &Utf8Path, desk: &dyn Desk, body: impl FnOnce() -> T)
                     let word = std::thread::Builder::new().name("word".to_owned());
                     let _ = word.spawn_scoped(scope, move || {
                         let connection = connections.enter(stream);
-                        attend(&connection.stream, desk, stopping)
+                        attend(&connection.stream, clock, desk, stopping)
                     });
                 }
             })?;
@@ -194,10 +201,15 @@ impl Drop for Stop<'_> {
     }
 }
 
-fn attend(stream: &UnixStream, desk: &dyn Desk, stopping: &AtomicBool) -> io::Result<()> {
+fn attend(
+    stream: &UnixStream,
+    clock: &TestClock,
+    desk: &dyn Desk,
+    stopping: &AtomicBool,
+) -> io::Result<()> {
     let until = || Until {
         stream,
-        deadline: monotonic() + REQUEST_WAIT,
+        deadline: clock.deadline(REQUEST_WAIT),
     };
     let mut line = String::new();
     BufReader::new(until().take(REQUEST_MAX)).read_line(&mut line)?;
@@ -217,6 +229,9 @@ fn attend(stream: &UnixStream, desk: &dyn Desk, stopping: &AtomicBool) -> io::Re
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+
+    use harness::clock::Steps;
+    use host::clock::monotonic;
 
     use super::*;
 
@@ -246,12 +261,16 @@ mod tests {
     }
 
     fn serve(test: impl FnOnce(&Utf8Path, mpsc::Receiver<()>)) {
+        serve_on(&TestClock::of_own_threads(), test);
+    }
+
+    fn serve_on(clock: &TestClock, test: impl FnOnce(&Utf8Path, mpsc::Receiver<()>)) {
         let dir = tempfile::tempdir().unwrap();
         let socket = Utf8Path::from_path(dir.path()).unwrap().join("words");
         let (waiting, hangs) = mpsc::sync_channel(2);
         let (broken, breaks) = mpsc::sync_channel(2);
         let echo = Echo { waiting, broken };
-        attended(&socket, &echo, || test(&socket, hangs)).unwrap();
+        attended(&socket, clock, &echo, || test(&socket, hangs)).unwrap();
         drop(echo);
         let breaks: Vec<_> = breaks.iter().collect();
         assert!(
@@ -321,6 +340,34 @@ mod tests {
         });
         drop(silent);
         assert!(started.elapsed() < REQUEST_WAIT);
+    }
+
+    /// The reply to a client that sends its request in two parts, the second at this sample of the clock.
+    fn reply_to(steps: Steps, samples: u32) -> String {
+        let (to, at) = mpsc::channel::<UnixStream>();
+        let steps = steps.until(samples, move || {
+            at.recv()
+                .unwrap()
+                .write_all(b"\"args\":[],\"cwd\":\"/\"}\n")
+                .unwrap();
+        });
+        let clock = TestClock::from_source(steps, 1.0);
+        clock.follow(1);
+        let mut reply = String::new();
+        serve_on(&clock, |socket, _hangs| {
+            let mut stream = UnixStream::connect(socket).unwrap();
+            to.send(stream.try_clone().unwrap()).unwrap();
+            stream.write_all(b"{\"word\":\"late\",").unwrap();
+            stream.read_to_string(&mut reply).unwrap();
+        });
+        reply
+    }
+
+    #[test]
+    fn only_starved_caller_may_ask_late() {
+        let reply: Reply = serde_json::from_str(&reply_to(Steps::starved(), 20)).unwrap();
+        assert_eq!(reply, Reply::done("late [] /"));
+        assert_eq!(reply_to(Steps::idle(), 20), "");
     }
 
     #[test]

@@ -11,13 +11,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use host::clock::monotonic;
+use host::test_time::TestClock;
 
 use super::connections::{Connections, Until};
 
-/// Time limit of a request's head, and of each piece of a file. Slower clients are dropped. The
-/// total time of a file is not limited, except by the end of the server.
+/// Time limit of a request's head, and of each piece of a file, in test time. Slower clients are
+/// dropped. The total time of a file is not limited, except by the end of the server.
 const WAIT: Duration = Duration::from_secs(10);
+/// The size of a piece of a file in bytes.
+const PIECE: usize = 64 << 10;
 /// Maximum size of a request head in bytes.
 const HEAD_MAX: u64 = 16 << 10;
 
@@ -31,8 +33,8 @@ pub struct FileServer {
 }
 
 impl FileServer {
-    /// Listens on a free port.
-    pub fn start(directory: &Utf8Path) -> io::Result<Self> {
+    /// Listens on a free port. Time limits count on this clock, which follows the clients.
+    pub fn start(directory: &Utf8Path, clock: &TestClock) -> io::Result<Self> {
         let root = fs_err::canonicalize(directory)?;
         let root = Utf8PathBuf::from_path_buf(root)
             .map_err(|_| io::Error::other(format!("`{directory}` is not a UTF-8 path")))?;
@@ -47,9 +49,10 @@ impl FileServer {
         let stop = Arc::clone(&stopping);
         let connections = Arc::new(Connections::default());
         let open = Arc::clone(&connections);
+        let clock = clock.clone();
         let listening = std::thread::Builder::new()
             .name("serve".to_owned())
-            .spawn(move || listen(&listener, &root, &stop, &open))?;
+            .spawn(move || listen(&listener, &root, &clock, &stop, &open))?;
         Ok(Self {
             port,
             stopping,
@@ -84,6 +87,7 @@ impl Drop for FileServer {
 fn listen(
     listener: &TcpListener,
     root: &Utf8Path,
+    clock: &TestClock,
     stopping: &AtomicBool,
     connections: &Connections<TcpStream>,
 ) {
@@ -96,19 +100,18 @@ fn listen(
             // A client may close the connection early.
             let _ = std::thread::Builder::new().spawn_scoped(scope, || {
                 let connection = connections.enter(stream);
-                attend(&connection.stream, root)
+                attend(&connection.stream, root, clock)
             });
         }
     });
 }
 
-fn attend(mut stream: &TcpStream, root: &Utf8Path) -> io::Result<()> {
-    stream.set_write_timeout(Some(WAIT))?;
-    let until = Until {
+fn attend(stream: &TcpStream, root: &Utf8Path, clock: &TestClock) -> io::Result<()> {
+    let until = || Until {
         stream,
-        deadline: monotonic() + WAIT,
+        deadline: clock.deadline(WAIT),
     };
-    let mut head = BufReader::new(until.take(HEAD_MAX));
+    let mut head = BufReader::new(until().take(HEAD_MAX));
     let mut request = String::new();
     head.read_line(&mut request)?;
     let mut line = String::new();
@@ -118,22 +121,27 @@ fn attend(mut stream: &TcpStream, root: &Utf8Path) -> io::Result<()> {
     let mut parts = request.split_whitespace();
     let (method, target) = (parts.next(), parts.next().unwrap_or_default());
     if method != Some("GET") {
-        return refuse(&mut stream, "501 Not Implemented");
+        return refuse(until(), "501 Not Implemented");
     }
     let Some(path) = locate(root, target) else {
-        return refuse(&mut stream, "404 Not Found");
+        return refuse(until(), "404 Not Found");
     };
     let mut file = fs_err::File::open(path)?;
     let length = file.metadata()?.len();
     write!(
-        stream,
+        until(),
         "HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n"
     )?;
-    io::copy(&mut file, &mut stream)?;
-    Ok(())
+    let mut piece = vec![0; PIECE];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(()),
+            length => until().write_all(&piece[..length])?,
+        }
+    }
 }
 
-fn refuse(stream: &mut &TcpStream, status: &str) -> io::Result<()> {
+fn refuse(mut stream: Until<'_, TcpStream>, status: &str) -> io::Result<()> {
     write!(stream, "HTTP/1.0 {status}\r\nContent-Length: 0\r\n\r\n")
 }
 
@@ -169,7 +177,13 @@ fn decode(path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use host::clock::monotonic;
+
     use super::*;
+
+    fn start(directory: &Utf8Path) -> io::Result<FileServer> {
+        FileServer::start(directory, &TestClock::of_own_threads())
+    }
 
     fn get(port: u16, request: &str) -> String {
         #[expect(
@@ -192,7 +206,7 @@ mod tests {
         fs_err::write(root.join("sub/a b"), "spaced").unwrap();
         fs_err::write(outer.path().join("secret"), "secret").unwrap();
         fs_err::os::unix::fs::symlink("../secret", root.join("link")).unwrap();
-        let server = FileServer::start(&root).unwrap();
+        let server = start(&root).unwrap();
         assert_eq!(
             server.guest_url(),
             format!("http://10.0.2.2:{}", server.port)
@@ -230,7 +244,7 @@ mod tests {
         // More than the buffers of both sockets can hold.
         let big = fs_err::File::create(root.join("big")).unwrap();
         big.set_len(64 << 20).unwrap();
-        let server = FileServer::start(root).unwrap();
+        let server = start(root).unwrap();
         let connect = || {
             #[expect(
                 clippy::disallowed_methods,
@@ -253,9 +267,9 @@ mod tests {
     fn only_directories_can_be_served() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = Utf8Path::from_path(file.path()).unwrap();
-        let error = FileServer::start(path).unwrap_err();
+        let error = start(path).unwrap_err();
         assert_eq!(error.to_string(), format!("`{path}` is not a directory"));
-        let error = FileServer::start(Utf8Path::new("/nonexistent")).unwrap_err();
+        let error = start(Utf8Path::new("/nonexistent")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("/nonexistent"), "{error}");
     }

@@ -14,14 +14,20 @@ use std::time::{Duration, Instant};
 
 use crate::clock::monotonic;
 use crate::load::{self, CpuTime};
-use crate::wait::Countdown;
+use crate::wait::{self, Countdown};
 use meter::Meter;
 
 /// Minimum interval between measurements of test time.
 const RESOLUTION: Duration = Duration::from_millis(10);
-/// The maximum time that counts between two samples. A wait takes one every 50 ms, so a longer interval means
-/// that Kiln itself did not run: the whole run was stopped, for example by Ctrl-Z, or the host was suspended.
+/// The maximum interval between two samples. A wait takes one every 50 ms, so a longer interval means that Kiln
+/// itself did not run: the whole run was stopped, for example by Ctrl-Z, or the host was suspended. Then the
+/// interval does not count.
 const LONGEST: Duration = Duration::from_secs(5);
+/// The same for waits on threads of Kiln, which are as short as half a second.
+const LONGEST_OWN: Duration = Duration::from_millis(250);
+/// A wait for hours takes fewer samples: this part of its limit passes between two of them, at most [`RAREST`].
+const SAMPLE_SHARE: u32 = 10_000;
+const RAREST: Duration = Duration::from_millis(200);
 
 /// A process computes if it was runnable for at least this part of a wait, and is starved if it waited for a
 /// processor for this part.
@@ -46,7 +52,7 @@ pub trait Source: std::fmt::Debug + Send {
 #[derive(Debug)]
 struct Kernel {
     started: Instant,
-    /// Whether it measures the threads of Kiln, and no other process.
+    /// Whether it also measures the threads of Kiln.
     own: bool,
 }
 
@@ -56,11 +62,11 @@ impl Source for Kernel {
     }
 
     fn threads(&mut self, processes: &BTreeSet<u32>) -> Threads {
+        let mut threads = load::threads(processes.iter().copied());
         if self.own {
-            load::own_threads()
-        } else {
-            load::threads(processes.iter().copied())
+            threads.extend(load::own_threads());
         }
+        threads
     }
 
     fn is_runnable(&mut self, thread: u32) -> bool {
@@ -108,6 +114,8 @@ struct Clock {
     processes: BTreeSet<u32>,
     /// Number of guards that hold the clock.
     holds: usize,
+    /// The maximum interval between two samples that counts.
+    longest: Duration,
     meter: Meter,
     renewed: Option<RenewedLimit>,
 }
@@ -128,7 +136,9 @@ impl Clock {
         if wall.saturating_sub(self.meter.wall) < resolution {
             return;
         }
-        self.meter.skip_to(wall.saturating_sub(LONGEST));
+        if wall.saturating_sub(self.meter.wall) > self.longest {
+            self.meter.skip_to(wall.saturating_sub(wait::TICK));
+        }
         if self.holds > 0 {
             self.meter.hold(wall);
         } else {
@@ -156,14 +166,17 @@ impl TestClock {
         Self::from_source(kernel, factor)
     }
 
-    /// A clock that stops while a thread of Kiln waits for a processor, for waits on these threads.
+    /// A clock that also stops while a thread of Kiln waits for a processor, or while Kiln is stopped, for waits
+    /// on these threads.
     #[must_use]
     pub fn of_own_threads() -> Self {
         let kernel = Kernel {
             started: monotonic(),
             own: true,
         };
-        Self::from_source(kernel, 1.0)
+        let clock = Self::from_source(kernel, 1.0);
+        clock.lock().longest = LONGEST_OWN;
+        clock
     }
 
     /// A clock with another source, which is at its start.
@@ -174,6 +187,7 @@ impl TestClock {
             factor,
             processes: BTreeSet::new(),
             holds: 0,
+            longest: LONGEST,
             meter: Meter::default(),
             renewed: None,
         })))
@@ -239,6 +253,7 @@ impl TestClock {
         Deadline {
             clock: self.clone(),
             end,
+            limit,
             wall: meter.wall,
             busy: meter.busy,
             waited: meter.waited,
@@ -277,6 +292,7 @@ impl Drop for Followed {
 pub struct Deadline {
     clock: TestClock,
     end: Duration,
+    limit: Duration,
     /// The wall clock at the start of the wait.
     wall: Duration,
     /// How long the busiest thread had been runnable at that time.
@@ -313,12 +329,16 @@ impl Countdown for Deadline {
     fn left(&self) -> Duration {
         self.end.saturating_sub(self.clock.now())
     }
+
+    fn interval(&self) -> Duration {
+        (self.limit / SAMPLE_SHARE).clamp(wait::TICK, RAREST)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wait::{self, GaveUp, Limit};
+    use crate::wait::{GaveUp, Limit};
 
     /// A source that a test sets.
     #[derive(Debug, Clone, Default)]
@@ -363,14 +383,42 @@ mod tests {
         let deadline = clock.deadline(seconds(60.0));
         // No sample was taken for an hour.
         source.pass(3600.0, 0.0, 0.0);
-        assert_eq!(deadline.left(), seconds(55.0));
+        assert_eq!(deadline.left(), seconds(59.95));
         assert_eq!(clock.waited(), Duration::ZERO);
         // With samples, the time counts.
-        for _ in 0..14 {
+        for _ in 0..15 {
             source.pass(4.0, 0.0, 0.0);
             let _ = clock.now();
         }
         assert_eq!(deadline.left(), Duration::ZERO);
+    }
+
+    #[test]
+    fn stopped_run_leaves_time_for_its_threads() {
+        let source = Fake::default();
+        let clock = TestClock::from_source(source.clone(), 1.0);
+        clock.lock().longest = LONGEST_OWN;
+        let deadline = clock.deadline(seconds(0.5));
+        source.pass(3600.0, 0.0, 0.0);
+        assert_eq!(deadline.left(), seconds(0.45));
+        // A wait takes its samples often enough that all time of a run counts.
+        for limit in [0.5, 60.0, 86400.0] {
+            let interval = clock.deadline(seconds(limit)).interval();
+            assert!(wait::TICK <= interval && interval < LONGEST_OWN, "{limit}");
+        }
+    }
+
+    #[test]
+    fn own_threads_and_processes_are_measured() {
+        let command = crate::process::Command::new("sleep").args(["1000"]);
+        let running = command.spawn().unwrap();
+        let measured = |own| {
+            let started = monotonic();
+            let threads = Kernel { started, own }.threads(&BTreeSet::from([running.pid()]));
+            [std::process::id(), running.pid()].map(|thread| threads.contains_key(&thread))
+        };
+        assert_eq!(measured(true), [true, true]);
+        assert_eq!(measured(false), [false, true]);
     }
 
     /// Each row is what a process does in four seconds of the wall clock, how many seconds of a limit of 30 s

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Interval at which a wait checks whether it was cancelled.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// The first pause of [`poll`]. Each later one is twice as long, up to [`TICK`].
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -18,6 +18,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 pub trait Countdown {
     /// The remaining time.
     fn left(&self) -> Duration;
+    /// Interval at which a wait checks the remaining time.
+    fn interval(&self) -> Duration {
+        TICK
+    }
 }
 
 /// When a wait gives up.
@@ -116,8 +120,9 @@ impl<'a> Limit<'a> {
             return Err(GaveUp::Deadline);
         }
         // A countdown may pause and a cancellation notifies no waiter, so both are polled.
-        let is_polled = self.countdown.is_some() || self.is_cancelled.is_some();
-        Ok(left.into_iter().chain(is_polled.then_some(TICK)).min())
+        let ticks = (self.is_cancelled.map(|_| TICK).into_iter())
+            .chain(self.countdown.map(Countdown::interval));
+        Ok(left.into_iter().chain(ticks).min())
     }
 }
 

@@ -5,13 +5,13 @@ use std::io::Read;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use host::clock::monotonic;
 use host::process::{Command, Running, Stdio};
+use host::test_time::{Deadline, TestClock};
 use host::tools::find_in;
-use host::wait::{self, Limit, NotReceived};
+use host::wait::{self, Countdown as _, Limit, NotReceived};
 use qemu::tools::variable;
 use session::fold;
 use session::{SCRATCH, Start};
@@ -40,7 +40,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Runs the host script, and the guests that it starts.
 pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
     let socket = case.setting.scratch.join("words");
-    let end = attended(&socket, case, || supervise(case, &socket));
+    // The script and its helper commands wait for Kiln, and Kiln for them.
+    let clock = TestClock::of_own_threads();
+    let end = attended(&socket, &clock, case, || supervise(case, &socket, &clock));
     let state = case.state();
     match end {
         Ok(Ok(end)) => {
@@ -71,7 +73,11 @@ pub(super) fn run(case: &Case<'_>, scripts: Scripts) -> Outcome {
 }
 
 /// Starts the host script and waits for its end, at most until its limit.
-fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, String> {
+fn supervise(
+    case: &Case<'_>,
+    socket: &Utf8Path,
+    clock: &TestClock,
+) -> Result<HostScriptExit, String> {
     let (output, near) = std::io::pipe().map_err(|error| error.to_string())?;
     let far = near.try_clone().map_err(|error| error.to_string())?;
     let files = case.setting.scratch.join("files");
@@ -113,6 +119,7 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
     }
     let running = command.spawn().map_err(|error| error.to_string())?;
     case.clock.follow(running.pid());
+    let _followed = clock.follow_while(running.pid());
     let (pieces, arrivals) = sync_channel(PIECES);
     // Not scoped, because a process that holds the output forever must not block the run.
     std::thread::Builder::new()
@@ -128,9 +135,9 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
                 case.state().notes.push(left.to_owned());
             }
         });
-        let end = watch(case, &running, flooded);
+        let end = watch(case, &running, flooded, clock);
         case.clock.forget(running.pid());
-        ended.get_or_init(monotonic);
+        ended.get_or_init(|| clock.deadline(STRAGGLERS));
         end
     });
     // Now all its output has been counted.
@@ -143,7 +150,12 @@ fn supervise(case: &Case<'_>, socket: &Utf8Path) -> Result<HostScriptExit, Strin
 }
 
 /// Waits for the host script. Boot times of guests do not count.
-fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScriptExit {
+fn watch(
+    case: &Case<'_>,
+    running: &Running,
+    flooded: &AtomicBool,
+    clock: &TestClock,
+) -> HostScriptExit {
     let started = case.clock.now();
     let is_late = || {
         let boots = u32::try_from(case.state().started).unwrap_or(u32::MAX);
@@ -163,7 +175,7 @@ fn watch(case: &Case<'_>, running: &Running, flooded: &AtomicBool) -> HostScript
         running.kill();
         return HostScriptExit::Flooded;
     }
-    running.terminate(Limit::within(GRACE));
+    running.terminate(Limit::while_left(&clock.deadline(GRACE)));
     if host::interrupt::is_pending() {
         HostScriptExit::Interrupted
     } else {
@@ -188,13 +200,14 @@ fn read_all(mut output: impl Read, pieces: &SyncSender<Vec<u8>>) {
 /// process still holds the output then.
 fn pump(
     arrivals: &Receiver<Vec<u8>>,
-    ended: &OnceLock<Instant>,
+    ended: &OnceLock<Deadline>,
     flooded: &AtomicBool,
     print: impl Fn(&[u8]),
 ) -> bool {
-    let is_over = || ended.get().is_some_and(|end| end.elapsed() > STRAGGLERS);
+    let is_over = || ended.get().is_some_and(|end| end.left().is_zero());
     let mut total = 0;
-    while !is_over() {
+    // What has arrived is printed even if this thread ran too late.
+    while total <= session::FLOOD || !is_over() {
         match wait::receive(arrivals, Limit::unless(&is_over)) {
             Ok(piece) => {
                 total += piece.len() as u64;
@@ -315,7 +328,7 @@ impl Case<'_> {
         let [directory] = request.args.as_slice() else {
             return Reply::error(2, "serve: expected one directory");
         };
-        match FileServer::start(&request.cwd.join(directory)) {
+        match FileServer::start(&request.cwd.join(directory), &self.clock) {
             Ok(server) => {
                 let url = server.guest_url();
                 self.state().servers.push(server);
@@ -345,20 +358,54 @@ fn qemu_tools(setting: &Setting<'_>) -> BTreeMap<String, Utf8PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use harness::clock::Steps;
+
     use super::*;
+
+    /// What is printed of a script that has ended, and whether its output was closed.
+    fn printed(arrivals: &Receiver<Vec<u8>>, ended: Option<Deadline>) -> (String, bool) {
+        let printed = std::sync::Mutex::new(Vec::new());
+        let print = |bytes: &[u8]| printed.lock().unwrap().extend_from_slice(bytes);
+        let ended = ended.map_or_else(OnceLock::new, OnceLock::from);
+        let flooded = AtomicBool::new(false);
+        let is_closed = pump(arrivals, &ended, &flooded, print);
+        assert!(!flooded.into_inner());
+        (
+            String::from_utf8(printed.into_inner().unwrap()).unwrap(),
+            is_closed,
+        )
+    }
 
     #[test]
     fn inherited_output_does_not_hold_the_run() {
         let (pieces, arrivals) = sync_channel(PIECES);
-        let ended = OnceLock::from(monotonic());
-        let printed = std::sync::Mutex::new(Vec::new());
-        let print = |bytes: &[u8]| printed.lock().unwrap().extend_from_slice(bytes);
-        let flooded = AtomicBool::new(false);
         read_all(&b"last words"[..], &pieces);
-        assert!(!pump(&arrivals, &ended, &flooded, print));
-        assert_eq!(*printed.lock().unwrap(), b"last words");
+        let ended = TestClock::of_own_threads().deadline(STRAGGLERS);
+        let expect = ("last words".to_owned(), false);
+        assert_eq!(printed(&arrivals, Some(ended)), expect);
         drop(pieces);
-        assert!(pump(&arrivals, &OnceLock::new(), &flooded, print));
-        assert!(!flooded.into_inner());
+        assert_eq!(printed(&arrivals, None), (String::new(), true));
+    }
+
+    #[test]
+    fn last_output_is_printed_by_a_late_thread() {
+        let (pieces, arrivals) = sync_channel(PIECES);
+        read_all(&b"last words"[..], &pieces);
+        let ended = TestClock::default().deadline(Duration::ZERO);
+        let expect = ("last words".to_owned(), false);
+        assert_eq!(printed(&arrivals, Some(ended)), expect);
+    }
+
+    #[test]
+    fn only_starved_reader_may_read_late() {
+        let read = |steps: Steps| {
+            let (pieces, arrivals) = sync_channel(PIECES);
+            let steps = steps.until(3, move || read_all(&b"last words"[..], &pieces));
+            let clock = TestClock::from_source(steps, 1.0);
+            clock.follow(1);
+            printed(&arrivals, Some(clock.deadline(STRAGGLERS)))
+        };
+        assert_eq!(read(Steps::starved()), ("last words".to_owned(), true));
+        assert_eq!(read(Steps::idle()), (String::new(), false));
     }
 }

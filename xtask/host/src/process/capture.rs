@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::{Command, ExitStatus, ProcessError, Stdio};
+use super::{Command, ExitStatus, ProcessError, Running, Stdio};
 use crate::test_time::TestClock;
 use crate::wait::{self, Limit};
 
@@ -72,15 +72,7 @@ impl Command {
         }
         let stdout = running.stdout.take().map(Captured::collect);
         let stderr = running.stderr.take().map(Captured::collect);
-        let clock = TestClock::default();
-        clock.follow(running.pid());
-        let end = clock.deadline(limit);
-        let Ok(status) = running.wait_until(Limit::while_left(&end)) else {
-            running.kill();
-            crate::interrupt::check()?;
-            return Err(ProcessError::TimedOut { program, limit });
-        };
-        crate::interrupt::check()?;
+        let status = finished(&running, program, limit)?;
         let (stdout, more_stdout) = stdout.map(Captured::finish).unwrap_or_default();
         let (stderr, more_stderr) = stderr.map(Captured::finish).unwrap_or_default();
         Ok(Output {
@@ -106,14 +98,33 @@ impl Command {
         })
     }
 
-    /// Runs the child to its end with its configured streams. Kills it after `limit`.
+    /// Runs the child to its end with its configured streams. Kills it after `limit`, in test time.
     pub fn run(self, limit: Duration) -> Result<ExitStatus, ProcessError> {
         let program = self.program().to_string_lossy().into_owned();
-        let running = self.spawn()?;
-        let status = running.wait(limit);
-        crate::interrupt::check()?;
-        status.ok_or(ProcessError::TimedOut { program, limit })
+        finished(&self.spawn()?, program, limit)
     }
+}
+
+/// Waits for the end of the child. Kills it after `limit`, in test time.
+fn finished(
+    running: &Running,
+    program: String,
+    limit: Duration,
+) -> Result<ExitStatus, ProcessError> {
+    let status = finished_on(&TestClock::of_own_threads(), running, limit);
+    crate::interrupt::check()?;
+    status.ok_or(ProcessError::TimedOut { program, limit })
+}
+
+/// Like [`finished`], on this clock.
+fn finished_on(clock: &TestClock, running: &Running, limit: Duration) -> Option<ExitStatus> {
+    let _followed = clock.follow_while(running.pid());
+    let end = clock.deadline(limit);
+    let status = running.wait_until(Limit::while_left(&end)).ok();
+    if status.is_none() {
+        running.kill();
+    }
+    status
 }
 
 /// The output that a reading thread has collected, and the message that it has reached the end.
@@ -151,7 +162,11 @@ impl Captured {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::load::CpuTime;
+    use crate::test_time::{Source, Threads};
 
     const LIMIT: Duration = Duration::from_secs(20);
 
@@ -183,6 +198,60 @@ mod tests {
             .output(Duration::from_millis(30))
             .expect_err("too slow");
         assert_eq!(error.to_string(), "`sh` did not finish within 0.03 s");
+    }
+
+    /// A clock of which each sample is four seconds later, for a child that the host starves or that waits.
+    struct Steps {
+        is_starved: bool,
+        samples: u32,
+        /// The stdin of the child, closed at this sample.
+        stdin: Option<(u32, std::process::ChildStdin)>,
+    }
+
+    impl std::fmt::Debug for Steps {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{} samples", self.samples)
+        }
+    }
+
+    impl Source for Steps {
+        fn wall(&mut self) -> Duration {
+            self.samples += 1;
+            self.stdin.take_if(|(sample, _)| *sample == self.samples);
+            Duration::from_secs(4) * self.samples
+        }
+
+        fn threads(&mut self, processes: &BTreeSet<u32>) -> Threads {
+            let mut time = CpuTime::default();
+            if self.is_starved {
+                time.waited = Duration::from_secs(4) * self.samples;
+            }
+            processes.iter().map(|process| (*process, time)).collect()
+        }
+
+        fn is_runnable(&mut self, _: u32) -> bool {
+            false
+        }
+
+        fn is_stopped(&mut self, _: &BTreeSet<u32>) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn only_starved_child_may_end_late() {
+        let run = |is_starved| {
+            let mut running = shell("read -r line").stdin(Stdio::Pipe).spawn().unwrap();
+            let stdin = running.stdin.take().map(|stdin| (20, stdin));
+            let steps = Steps {
+                is_starved,
+                samples: 0,
+                stdin,
+            };
+            finished_on(&TestClock::from_source(steps, 1.0), &running, LIMIT)
+        };
+        assert_eq!(run(true), Some(ExitStatus::Code(1)));
+        assert_eq!(run(false), None);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use host::interrupt;
+use host::test_time::{Deadline, TestClock};
 use host::wait::{self, GaveUp, Limit, NotReceived};
 use similar::TextDiff;
 
@@ -33,12 +34,20 @@ pub enum FilterEnd {
 /// line by line.
 ///
 /// A single match of a regular expression cannot be interrupted and may take minutes. It therefore
-/// runs on its own thread. At the deadline or an interruption the caller abandons the thread, which
-/// stops after its current line.
-pub fn filtered(
+/// runs on its own thread. At the limit, which is in test time, or at an interruption the caller abandons
+/// the thread, which stops after its current line.
+pub fn filtered(printed: &[u8], filters: &[Filter], limit: Duration) -> Result<String, FilterEnd> {
+    filtered_within(
+        printed,
+        filters,
+        &TestClock::of_own_threads().deadline(limit),
+    )
+}
+
+fn filtered_within(
     printed: &[u8],
     filters: &[Filter],
-    deadline: Instant,
+    deadline: &Deadline,
 ) -> Result<String, FilterEnd> {
     let text = String::from_utf8_lossy(printed).replace('\r', "");
     if filters.is_empty() {
@@ -55,7 +64,7 @@ pub fn filtered(
             let _ = to.send(text);
         })
         .map_err(|_| FilterEnd::Broken)?;
-    let limit = Limit::until(deadline).or_if(&interrupt::is_pending);
+    let limit = Limit::while_left(deadline).or_if(&interrupt::is_pending);
     let end = match wait::receive(&result, limit) {
         Ok(text) => return Ok(text),
         Err(NotReceived::Closed) => FilterEnd::Broken,
@@ -100,14 +109,11 @@ pub fn difference(name: &str, golden: &str, printed: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use host::clock::monotonic;
-
     use super::*;
 
     fn difference_of(golden: &str, printed: &[u8], filters: &[&str]) -> Option<String> {
         let filters: Vec<Filter> = filters.iter().map(|text| text.parse().unwrap()).collect();
-        let deadline = monotonic() + Duration::from_secs(60);
-        let printed = filtered(printed, &filters, deadline).unwrap();
+        let printed = filtered(printed, &filters, Duration::from_secs(60)).unwrap();
         difference("a.good", golden, &printed)
     }
 
@@ -115,8 +121,7 @@ mod tests {
     fn filter_that_takes_long_ends_at_its_deadline() {
         let filters = ["s/((a{0,90}){0,90}){0,3}c/Y/".parse().unwrap()];
         let printed = b"a".repeat(64 << 10);
-        let started = monotonic();
-        let late = filtered(&printed, &filters, started + Duration::from_millis(50));
+        let late = filtered(&printed, &filters, Duration::from_millis(50));
         assert_eq!(late, Err(FilterEnd::Late));
     }
 
