@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 
 use guest::case;
 use guest::job::Job;
@@ -46,7 +46,6 @@ pub fn compare(
         new: versions(&new.arches),
         platforms: [old, new].map(|it| it.arches.iter().map(ArchRun::platform).collect()),
     });
-    let turns = RwLock::default();
     let worker = |config, side| Worker {
         config,
         place: &place,
@@ -54,7 +53,6 @@ pub fn compare(
         logs: run_dir.join(side),
         numbered: is_numbered(old.limits.rounds, &jobs),
         confirms: old.case.start == new.case.start,
-        turns: &turns,
     };
     let workers = [worker(old, SIDES[0]), worker(new, SIDES[1])];
     let threads = old.jobs.clamp(1, total.max(1));
@@ -95,11 +93,12 @@ fn spread(
         for _ in 0..threads {
             let (events, pairs) = (events.clone(), &pairs);
             scope.spawn(move || {
-                while let Some((place, job)) = queue.next() {
+                while let Some(turn) = queue.next() {
+                    let (slot, job) = (turn.slot, &turn.job);
                     let pair = if workers[1].confirms {
-                        both(workers, &job, place.0 % 2 == 1)
+                        both(workers, job, slot.0 % 2 == 1)
                     } else {
-                        both_starts(workers, &job)
+                        both_starts(workers, job)
                     };
                     let Some(pair) = pair else {
                         continue;
@@ -109,7 +108,7 @@ fn spread(
                     }
                     let _ = events.send(CompareEvent::Paired(Box::new(pair.clone())));
                     let mut pairs = pairs.lock().unwrap_or_else(PoisonError::into_inner);
-                    pairs.push((place, pair));
+                    pairs.push((slot, pair));
                 }
             });
         }

@@ -1,11 +1,12 @@
 //! Chooses the next job: slow tests first and tests that measure time last, round by round, until there is a reason to
-//! stop.
+//! stop. While a test measures time, no other one runs.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use guest::job::Job;
 use host::clock::monotonic;
+use host::wait::{self, Limit};
 use plan::duration;
 
 /// The rounds of the selected tests.
@@ -58,6 +59,8 @@ pub(super) struct Queue<'a> {
     limits: Limits,
     started: Instant,
     state: Mutex<State>,
+    /// A job has ended.
+    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -65,8 +68,42 @@ struct State {
     lap: u32,
     next: usize,
     failed: usize,
+    /// Number of jobs that run.
+    running: usize,
+    /// One of them measures time.
+    measuring: bool,
     /// The time is over. Tests that were not started are not reported.
     over: bool,
+}
+
+/// What a thread does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Runs the job at this position.
+    Run(Slot),
+    /// Waits for the end of other jobs.
+    Wait,
+    /// Ends.
+    End,
+}
+
+/// A job that runs until this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'q, 'a> {
+    queue: &'q Queue<'a>,
+    pub(super) slot: Slot,
+    pub(super) job: Job<'a>,
+}
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.running -= 1;
+        // It ran alone if it measured time.
+        state.measuring = false;
+        drop(state);
+        self.queue.ended.notify_all();
+    }
 }
 
 /// A position in the report: by round, then in the order of selection.
@@ -86,17 +123,41 @@ impl<'a> Queue<'a> {
             limits,
             started: monotonic(),
             state: Mutex::default(),
+            ended: Condvar::new(),
         }
     }
 
-    /// The next job, or `None` at the end of the run.
-    pub(super) fn next(&self) -> Option<(Slot, Job<'a>)> {
-        if host::interrupt::received().is_some() {
-            return None;
-        }
-        let mut state = self.state();
-        if self.stopped(state.failed).is_some() || self.order.is_empty() {
-            return None;
+    /// Starts the next job, or returns `None` at the end of the run. Waits while the job must not start because
+    /// it or another one measures time.
+    ///
+    /// A job that was returned never waits for another one: two tests that wait for each other may both run.
+    pub(super) fn next(&self) -> Option<Turn<'_, 'a>> {
+        let is_interrupted = || host::interrupt::received().is_some();
+        let limit = Limit::unless(&is_interrupted);
+        let slot = wait::until(&self.state, &self.ended, limit, |state| {
+            match self.choose(state) {
+                Next::Wait => None,
+                Next::End => Some(None),
+                Next::Run(slot) => {
+                    self.start(state, slot);
+                    Some(Some(slot))
+                }
+            }
+        });
+        let slot = slot.ok().flatten()?;
+        Some(Turn {
+            queue: self,
+            slot,
+            job: self.job(slot),
+        })
+    }
+
+    fn choose(&self, state: &mut State) -> Next {
+        let is_over = host::interrupt::received().is_some()
+            || self.stopped(state.failed).is_some()
+            || self.order.is_empty();
+        if is_over {
+            return Next::End;
         }
         let rounds = self.limits.rounds;
         let time_over = rounds
@@ -104,19 +165,35 @@ impl<'a> Queue<'a> {
             .is_some_and(|time| self.started.elapsed() >= time);
         if time_over && state.lap > 0 {
             state.over = true;
-            return None;
+            return Next::End;
         }
-        if state.next == self.order.len() {
+        let (lap, next) = if state.next < self.order.len() {
+            (state.lap, state.next)
+        } else {
             let last = rounds.count.is_some_and(|count| state.lap + 1 >= count);
             if last || time_over {
-                return None;
+                return Next::End;
             }
-            state.lap += 1;
-            state.next = 0;
+            (state.lap + 1, 0)
+        };
+        let index = self.order[next];
+        let must_wait = state.measuring || (self.measures(index) && state.running > 0);
+        if must_wait {
+            Next::Wait
+        } else {
+            Next::Run((lap, index))
         }
-        let index = self.order[state.next];
-        state.next += 1;
-        Some(((state.lap, index), self.job(state.lap, index)))
+    }
+
+    fn start(&self, state: &mut State, (lap, index): Slot) {
+        state.next = if lap == state.lap { state.next + 1 } else { 1 };
+        state.lap = lap;
+        state.running += 1;
+        state.measuring = self.measures(index);
+    }
+
+    fn measures(&self, index: usize) -> bool {
+        self.jobs[index].test.test.header.timing
     }
 
     /// Records that a job has failed after all retries.
@@ -139,7 +216,7 @@ impl<'a> Queue<'a> {
         };
         let jobs = left
             .iter()
-            .map(|&index| ((state.lap, index), self.job(state.lap, index)));
+            .map(|&index| ((state.lap, index), self.job((state.lap, index))));
         (jobs.collect(), why)
     }
 
@@ -158,7 +235,7 @@ impl<'a> Queue<'a> {
     }
 
     /// The job of a round. Later rounds differ only in the seed.
-    fn job(&self, lap: u32, index: usize) -> Job<'a> {
+    fn job(&self, (lap, index): Slot) -> Job<'a> {
         let first = &self.jobs[index];
         Job {
             round: first.round.saturating_add(lap),
@@ -230,7 +307,7 @@ mod tests {
     fn taken(queue: &Queue<'_>, limit: usize) -> Vec<String> {
         std::iter::from_fn(|| queue.next())
             .take(limit)
-            .map(|(_, job)| format!("{} {}", job.round, job.test.test.test))
+            .map(|turn| format!("{} {}", turn.job.round, turn.job.test.test.test))
             .collect()
     }
 
@@ -246,12 +323,36 @@ mod tests {
     }
 
     #[test]
+    fn test_that_measures_time_waits_for_all_others() {
+        let tests = tests();
+        let queue = Queue::new(jobs(&tests), limits(Some(2)));
+        let name = |turn: &Turn<'_, '_>| turn.job.test.test.test.clone();
+        let mut others: Vec<_> = (0..3).map(|_| queue.next().unwrap()).collect();
+        let choose = || queue.choose(&mut queue.state());
+        while let Some(other) = others.pop() {
+            assert_eq!(choose(), Next::Wait, "{}", name(&other));
+        }
+        let measures = queue.next().unwrap();
+        assert_eq!((name(&measures).as_str(), choose()), ("zero", Next::Wait));
+        // The next round has not begun, so none of its tests is reported.
+        assert_eq!(queue.rest().0, []);
+        let next = std::thread::scope(|scope| {
+            let next = scope.spawn(|| queue.next());
+            drop(measures);
+            next.join().unwrap().unwrap()
+        });
+        assert_eq!((name(&next).as_str(), next.slot.0), ("two", 1));
+        let more = [queue.next().unwrap(), queue.next().unwrap()];
+        assert_eq!(more.each_ref().map(name), ["one", "three"]);
+    }
+
+    #[test]
     fn round_seed_derives_from_run_and_number() {
         let tests = tests();
         let queue = Queue::new(jobs(&tests[..1]), limits(None));
         let seeds: Vec<u64> = std::iter::from_fn(|| queue.next())
             .take(3)
-            .map(|(_, job)| job.seed)
+            .map(|turn| turn.job.seed)
             .collect();
         assert_eq!(seeds, [u64::MAX, 0, 1]);
     }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use attach::LiveGuests;
@@ -58,7 +58,6 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
     for text in notes.into_iter().chain(refused) {
         send(events, RunEvent::Note { text });
     }
-    let turns = RwLock::default();
     let worker = Worker {
         config,
         place: &place,
@@ -66,7 +65,6 @@ pub fn run(config: &Config, events: &Sender<RunEvent>) -> Result<RunReport, RunE
         logs: run_dir.clone(),
         numbered: is_numbered(config.limits.rounds, &jobs),
         confirms: true,
-        turns: &turns,
     };
     let queue = queue::Queue::new(jobs, config.limits);
     let mut reports = spread(config.jobs.clamp(1, total.max(1)), events, &worker, &queue);
@@ -189,10 +187,10 @@ fn spread(
         for _ in 0..threads {
             let (events, reports) = (events.clone(), &reports);
             scope.spawn(move || {
-                while let Some((place, job)) = queue.next() {
-                    let name = job.test.name();
+                while let Some(turn) = queue.next() {
+                    let name = turn.job.test.name();
                     send(&events, RunEvent::TestStarted { name });
-                    let mut report = worker.run(&job, &events);
+                    let mut report = worker.run(&turn.job, &events);
                     if report.is_fatal() {
                         queue.note_failure();
                     }
@@ -203,7 +201,7 @@ fn spread(
                         report.evidence.output_tail.clear();
                     }
                     let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
-                    reports.push((place, report));
+                    reports.push((turn.slot, report));
                 }
             });
         }

@@ -1,8 +1,8 @@
 //! Runs one job to its report, with retries, and keeps the logs of each try.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{OnceLock, PoisonError, RwLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use guest::case::{self, Library, Setting};
@@ -28,8 +28,6 @@ pub(super) struct Worker<'a> {
     pub(super) numbered: bool,
     /// Whether a test that did not pass with restored guests is repeated with booted ones.
     pub(super) confirms: bool,
-    /// Held exclusively by a test that measures time.
-    pub(super) turns: &'a RwLock<()>,
 }
 
 /// Placeholder for the reason why a test starts over; replaced by the real one.
@@ -180,14 +178,7 @@ impl Worker<'_> {
             events,
         };
         // The other tests of the run are not affected.
-        let run = || contain(|| case::run(&setting));
-        let report = if job.test.test.header.timing {
-            let _alone = self.turns.write().unwrap_or_else(PoisonError::into_inner);
-            run()
-        } else {
-            let _together = self.turns.read().unwrap_or_else(PoisonError::into_inner);
-            run()
-        };
+        let report = contain(|| case::run(&setting));
         report.unwrap_or_else(|message| case::broken(&setting, message))
     }
 
