@@ -40,6 +40,7 @@ mod rerun;
 mod select;
 mod settings;
 mod standalone;
+mod suspended;
 mod terminal;
 mod unit_tests;
 mod warm;

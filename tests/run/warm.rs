@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use harness::qemu::{arch, arches};
 use harness::repo::{TestRepo, spawn_silent};
+use harness::{Output, skip};
 
 /// Prints what must differ between two guests, and by how many milliseconds the clock is at least wrong.
 const UNIQUE: &str = r#"# Prints random numbers and compares the clock with the host's.
@@ -123,6 +124,56 @@ fn assert_knows_the_time(test: &Value) {
         error <= start + 50,
         "wrong by {error} ms after a start of {start} ms"
     );
+}
+
+#[test]
+fn guest_saved_a_year_ago_gets_the_time() {
+    let Some(arch) = arch() else { return };
+    let libraries = ["faketime/libfaketime.so.1", "libfaketime.so.1"].into_iter();
+    let mut libraries = libraries.flat_map(|name| {
+        let machine = std::env::consts::ARCH;
+        [
+            format!("/usr/lib/{machine}-linux-gnu/{name}"),
+            format!("/usr/lib/{name}"),
+            format!("/usr/lib64/{name}"),
+        ]
+    });
+    let Some(library) = libraries.find(|path| std::path::Path::new(path).exists()) else {
+        return skip("libfaketime is not installed");
+    };
+    let script = UNIQUE.replace(
+        "    post asked\n",
+        "    date +%Y\n    dmesg | grep 'system clock to'\n    post asked\n",
+    );
+    let repo = TestRepo::with(&[("a/unique", &script)]);
+    let run = |ahead: &str| {
+        let args = ["--accel=tcg", "--start=warm", "--message-format=json"];
+        let mut command = repo.test(&arch, &args);
+        command
+            .env("LD_PRELOAD", &library)
+            .env("FAKETIME", ahead)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let output = Output::of(&mut command);
+        assert_eq!(output.code, 0, "{} {}", output.stdout, output.stderr);
+        let events = output.json();
+        assert_eq!(starts(&events)[0].0, "warm", "{:?}", starts(&events));
+        finished(&events)[0].clone()
+    };
+    run("-400d");
+    let saved = templates(&repo);
+    let now = run("+0");
+    assert_eq!(templates(&repo), saved);
+    // The clock with which the guest was saved is in its log.
+    let output = output(&now);
+    let mut years = output.lines().filter_map(|line| {
+        let text = line
+            .split_once("system clock to ")
+            .map_or(line, |(_, text)| text);
+        text.get(..4)?.parse::<u32>().ok()
+    });
+    let (year, saved_in) = (years.next().unwrap(), years.next().unwrap());
+    assert!(saved_in < year, "{output}");
+    assert_knows_the_time(&now);
 }
 
 #[test]

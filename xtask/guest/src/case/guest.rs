@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use attach::{LiveGuest, Registered};
 use camino::{Utf8Path, Utf8PathBuf};
 use host::clock::monotonic;
+use host::test_time::Activity;
 use qemu::last_words::LastWords;
 use qemu::launch::argv::Fds;
 use qemu::snapshots::SnapshotCommand;
@@ -42,6 +43,14 @@ use verdict::contain::contain;
 const STATE_WAIT: Duration = Duration::from_secs(1);
 
 impl Case<'_> {
+    /// Notes that a signal has stopped a QEMU which reached its time limit: the guest is not at fault.
+    fn note_stopped(&self, pid: u32, outcome: &Outcome) {
+        if matches!(outcome, Outcome::TimedOut { .. }) && host::load::is_stopped(pid) {
+            let note = format!("QEMU reached the time limit: {}", Activity::Stopped);
+            self.state().notes.push(note);
+        }
+    }
+
     /// Boots a guest and conducts its session.
     pub(super) fn boot(&self, order: &Order<'_>) -> Booted {
         let number = {
@@ -261,6 +270,7 @@ impl<'a> Started<'a> {
             let conducted = conduct(&mut self.vm, &self.policy, &self.handover, &mut desk);
             // Ends commands that the guest still waits for.
             over.store(true, Ordering::SeqCst);
+            self.case.note_stopped(pid, &conducted.outcome);
             end(&self.vm, conducted, self.case.boot_limit())
         });
         self.case.roster.note(self.number, Progress::Ended);
