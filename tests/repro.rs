@@ -114,6 +114,17 @@ mkdir "$OUT/sub"; echo x >"$OUT/sub/x"
 "#;
 
 #[test]
+fn step_that_the_architecture_lacks_is_an_error() {
+    let checkout = Checkout::new(&[("looks", LOOKS)]);
+    // It has no bare-metal programs.
+    let report = checkout.repro(&["--arch=s390x", "--step=looks", "--step=bare"]);
+    assert_eq!(report.code, 2, "{}", report.stderr);
+    assert_eq!(report.lines, [Value::Null; 0]);
+    let expect = "recipe `bare` has no step for `s390x`";
+    assert!(report.stderr.contains(expect), "{}", report.stderr);
+}
+
+#[test]
 fn variations_never_reach_a_build_step() {
     let checkout = Checkout::new(&[("looks", LOOKS)]);
     let report = checkout.repro(&["--step=looks", "--keep"]);

@@ -24,7 +24,7 @@ pub enum ProvisionError {
     #[error(transparent)]
     Files(#[from] host::files::FilesError),
     /// The recipes define no step for an architecture.
-    #[error("no recipe `{recipe}` for `{arch}`")]
+    #[error("recipe `{recipe}` has no step for `{arch}`")]
     NoRecipe {
         /// The recipe.
         recipe: String,

@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use fetch::{FetchError, Remotes};
 use forge::build::{self, BuildError};
 use forge::event::Event;
-use plan::step::{IMAGE, Plan, Step, StepId};
-use provision::{Provision, Reuse, blobs};
+use plan::step::{IMAGE, Step, StepId};
+use provision::{Provision, ProvisionError, Reuse, blobs};
 use store::Ready;
 
 use crate::error::SupplyError;
@@ -190,6 +190,28 @@ impl Supplier<'_> {
         self.showing(|events| build::perform(&self.store, &self.plan, wanted, options, events))
     }
 
+    /// The steps of these recipes, or all steps. Each recipe must have one for a selected architecture.
+    pub fn steps_of(&self, recipes: &[String]) -> Result<Vec<StepId>, SupplyError> {
+        if recipes.is_empty() {
+            return Ok(self.plan.ids().collect());
+        }
+        let mut wanted = BTreeMap::new();
+        for id in self.plan.ids() {
+            let step = self.plan.step(id);
+            // The compiler of another architecture may be an input.
+            let is_selected = (step.arch.as_ref()).is_none_or(|arch| self.arches.contains(arch));
+            if is_selected && recipes.contains(&step.recipe) {
+                wanted.insert(id, &step.recipe);
+            }
+        }
+        let is_missing = |recipe: &&String| !wanted.values().any(|found| found == recipe);
+        if let Some(recipe) = recipes.iter().find(is_missing) {
+            let (recipe, arch) = (recipe.clone(), self.arches.join("`, `"));
+            return Err(ProvisionError::NoRecipe { recipe, arch }.into());
+        }
+        Ok(wanted.into_keys().collect())
+    }
+
     /// Runs a function that sends events, and shows them as they arrive.
     pub fn showing<T>(
         &self,
@@ -210,11 +232,4 @@ impl Supplier<'_> {
             done
         })
     }
-}
-
-/// The steps of these recipes, or all steps.
-#[must_use]
-pub fn steps_of(plan: &Plan, recipes: &[String]) -> Vec<StepId> {
-    let is_wanted = |id: &StepId| recipes.is_empty() || recipes.contains(&plan.step(*id).recipe);
-    plan.ids().filter(is_wanted).collect()
 }

@@ -6,7 +6,6 @@ use fetch::Remotes;
 use forge::build::{Options, Variation};
 use inspect::scan::Tokens;
 use sandbox::{ClockAhead, SandboxChoice};
-use supply::images::steps_of;
 use unpack::Order;
 
 use crate::wiring::{Supply, supply_failure};
@@ -21,7 +20,7 @@ pub(crate) fn run(context: &Context, args: &RebuildArgs) -> CommandResult {
         ..SourceArgs::of(&args.arch)
     };
     let supply = Supply::of_recipes(context, &source, &recipes(&args.step))?;
-    let wanted = steps_of(&supply.plan, &args.step);
+    let wanted = supply.steps_of(&args.step).map_err(supply_failure)?;
     let options = options(&supply, args)?;
     supply.perform(&wanted, &options).map_err(supply_failure)?;
     Ok(Exit::Success)

@@ -8,7 +8,6 @@ use forge::repro::{self, Comparison};
 use plan::step::{Plan, StepId};
 use serde_json::json;
 use store::Ready;
-use supply::images::steps_of;
 use supply::rebuilt;
 
 use crate::render;
@@ -31,7 +30,7 @@ pub(crate) fn run(context: &Context, args: &ReproArgs) -> CommandResult {
         ..SourceArgs::of(&args.arch)
     };
     let supply = Supply::of_recipes(context, &source, &super::rebuild::recipes(&args.step))?;
-    let wanted = steps_of(&supply.plan, &args.step);
+    let wanted = supply.steps_of(&args.step).map_err(supply_failure)?;
     let inputs = direct_inputs(&supply.plan, &wanted);
     // A build takes hours, so invalid settings of the second one are reported before the first
     // begins.
