@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use faults::{Answer, Server};
-use harness::skip::unsuited;
 use harness::small::{ARCH, SmallRepo};
 use harness::{Output, run, write};
+use harness::{skip, unsuited};
 use plan::digest::Digest;
 use plan::distribution::Distribution;
 
@@ -140,8 +140,11 @@ fn package_that_left_the_mirror_comes_from_snapshot() {
 #[test]
 fn relock_refuses_an_invalid_signature() {
     let keys = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
-    if !(keys.is_file() && host::tools::find("gpgv").is_some()) {
-        return unsuited("no gpgv and debian-archive-keyring");
+    if host::tools::find("gpgv").is_none() {
+        return skip("gpgv is not installed");
+    }
+    if !keys.is_file() {
+        return unsuited("no debian-archive-keyring");
     }
     let package = package();
     let repo = repository(&package, &"0".repeat(64));

@@ -101,6 +101,7 @@ fn needs(project: &Project, arches: &[String], purpose: Purpose) -> BTreeSet<Str
             let programs = [
                 "bwrap",
                 "faketime",
+                "gpgv",
                 "mkfs.ext4",
                 "openssl",
                 "shellcheck",

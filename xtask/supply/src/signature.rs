@@ -68,7 +68,8 @@ j/Ub9ScpGtws09RkvGleE9kBr1NjTgY=
             signed_text(&path("key"), &path("file")).ok()
         };
         if host::tools::find("gpgv").is_none() {
-            return assert_eq!(debian_keys(), None);
+            assert_eq!(debian_keys(), None);
+            return harness::skip("gpgv is not installed");
         }
         let signed = Some(TEXT.to_owned());
         assert_eq!(read(RELEASE), signed);
