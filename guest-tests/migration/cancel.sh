@@ -1,5 +1,6 @@
 #!/bin/sh
 # A migration that is cancelled, or whose destination is gone, leaves the guest running where it was.
+#: requires.migration = true
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.qemu = "8.2"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A guest is migrated to a file, its QEMU ends, and another QEMU resumes it from the file.
+#: requires.migration = true
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.qemu = "8.2"
 

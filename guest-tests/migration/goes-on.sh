@@ -1,5 +1,6 @@
 #!/bin/sh
 # A guest that keeps calling its host continues after a live migration, and its end counts there.
+#: requires.migration = true
 #: timeout = "60s"
 #: groups = ["migration"]
 

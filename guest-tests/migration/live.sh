@@ -1,5 +1,6 @@
 #!/bin/sh
 # A guest that writes to its disk and its memory migrates to another QEMU, and neither loses anything.
+#: requires.migration = true
 #: requires.devices = ["virtio-blk-pci"]
 #: timeout = "60s"
 #: choices.transport = ["unix", "multifd"]

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A guest of any machine type continues in another QEMU of the same type and sees the same machine; another type is refused.
 # Not on s390x, where QEMU does not migrate PCI devices.
+#: requires.migration = true
 #: except-arch = ["s390x"]
 #: timeout = "60s"
 #: groups = ["migration"]

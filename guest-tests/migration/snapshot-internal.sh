@@ -1,5 +1,6 @@
 #!/bin/sh
 # A snapshot inside a qcow2 image, loaded again, brings back the guest's memory and disk as they were; then it is deleted.
+#: requires.migration = true
 #: channel = "console"
 #: requires.devices = ["virtio-blk-pci", "virtio-serial-pci", "virtserialport"]
 #: requires.tools = ["qemu-img"]

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A guest that is put back to a snapshot three times, each time in the middle of its test, passes.
+#: requires.migration = true
 #: requires.devices = ["virtio-blk-pci"]
 #: requires.tools = ["qemu-img"]
 #: timeout = "60s"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A stopped guest that migrates twice runs again in the third QEMU only.
+#: requires.migration = true
 
 in_host() {
     qemu -name one &

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A guest that was migrated to a file continues in a QEMU that is started from it.
+#: requires.migration = true
 #: timeout = "60s"
 #: groups = ["migration"]
 #: requires.qemu = "8.2"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A virtio network card keeps its receive filters, its mode and its link state in a migration.
+#: requires.migration = true
 #: groups = ["net"]
 #: requires.devices = ["virtio-net-pci"]
 #: timeout = "60s"

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod raw;
+mod values;
 
 /// One architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -251,6 +252,10 @@ pub struct Machine {
     pub root_disk: Option<String>,
     /// Suffix of virtio devices on this machine: `pci`, `device` (virtio-mmio) or `ccw`.
     pub virtio: String,
+    /// The size of its RAM in the syntax of `-m`, if it has no more than that.
+    pub memory_max: Option<String>,
+    /// Whether QEMU can migrate it, and so save it.
+    pub migration: bool,
     /// Time from start to *ready*, if it differs from the profile's.
     pub boot_timeout: Option<Duration>,
     /// Slots for PCI devices of a running guest, if any.

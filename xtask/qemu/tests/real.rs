@@ -169,6 +169,8 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
             control: "virtio-serial-pci".into(),
             root_disk: None,
             virtio: "pci".into(),
+            memory_max: None,
+            migration: true,
             boot_timeout: None,
             hotplug: None,
             connectors: None,

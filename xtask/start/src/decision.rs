@@ -50,6 +50,8 @@ pub struct StartFacts<'a> {
     pub accel: Accel,
     /// The launch.
     pub launch: &'a Launch,
+    /// Whether QEMU can save and load the machine.
+    pub migrates: bool,
     /// Whether the machine has a PCI bus that a guest can rescan.
     pub has_pci: bool,
     /// The capabilities of the QEMU.
@@ -112,6 +114,7 @@ pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
             launch.machine.control.is_none(),
             "the control channel is the console",
         ),
+        (!start.migrates, "QEMU cannot migrate the machine"),
         (
             !start.image_resumes,
             "the init of the image cannot be restored",
@@ -266,6 +269,7 @@ mod tests {
             wrapped: false,
             accel: Accel::Tcg,
             launch,
+            migrates: true,
             has_pci: true,
             facts,
             unmovable: &[],
@@ -354,6 +358,10 @@ mod tests {
         check(
             &|_, launch| launch.machine.memory = "1G,slots=2".to_owned(),
             "`-m 1G,slots=2` is more than a size",
+        );
+        check(
+            &|start, _| start.migrates = false,
+            "QEMU cannot migrate the machine",
         );
         check(
             &|start, launch| {

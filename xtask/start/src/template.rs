@@ -365,6 +365,7 @@ fn decision(
         wrapped: request.wrapped,
         accel: request.arch.accel,
         launch: request.launch,
+        migrates: request.machine.migration,
         has_pci: request.machine.virtio == "pci",
         facts: &request.arch.facts,
         unmovable: known.unmovable(),

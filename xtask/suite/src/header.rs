@@ -136,6 +136,8 @@ pub struct Requires {
     pub accel: Option<String>,
     /// The oldest QEMU.
     pub qemu: Option<qemu::Version>,
+    /// A machine that QEMU can migrate.
+    pub migration: bool,
 }
 
 /// Files of the host that a guest gets.

@@ -30,6 +30,7 @@ fn all_keys_are_read() {
 #: requires.kernel = ["CONFIG_NET_9P", "NR_CPUS=64"]
 #: requires.accel = "kvm"
 #: requires.qemu = "8.1"
+#: requires.migration = true
 #: groups = ["hotplug"]
 #: filter = ["s/[0-9]+/N/"]
 #: slow = true
@@ -63,6 +64,7 @@ fn all_keys_are_read() {
                 kernel: vec!["NET_9P=y".to_owned(), "NR_CPUS=64".to_owned()],
                 accel: Some("kvm".to_owned()),
                 qemu: Some(qemu::Version::new(8, 1, 0)),
+                migration: true,
             },
             groups: vec!["hotplug".to_owned()],
             filters: vec!["s/[0-9]+/N/".parse().unwrap()],

@@ -168,6 +168,22 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
             machine.name
         ));
     }
+    let size = |text: &Option<String>| plan::size::parse(text.as_deref()?);
+    if let (Some(wanted), Some(most)) = (size(&header.memory), size(&machine.memory_max))
+        && wanted > most
+    {
+        return Some(format!(
+            "the machine `{}` has at most {} of memory",
+            machine.name,
+            machine.memory_max.as_deref().unwrap_or_default()
+        ));
+    }
+    if requires.migration && !machine.migration {
+        return Some(format!(
+            "QEMU does not migrate the machine `{}`",
+            machine.name
+        ));
+    }
     if header.slots > 0 {
         let Some(hotplug) = &machine.hotplug else {
             return Some(format!(
@@ -228,6 +244,8 @@ mod tests {
             control: "virtio-serial-pci".to_owned(),
             root_disk: None,
             virtio: "pci".to_owned(),
+            memory_max: hotplug.is_none().then(|| "64M".to_owned()),
+            migration: hotplug.is_some(),
             boot_timeout: None,
             hotplug: hotplug.map(|device| Hotplug {
                 device: Some(device.to_owned()).filter(|device| !device.is_empty()),
@@ -381,6 +399,17 @@ mod tests {
         check(
             "#: smp = 9",
             Some("the machine `big` supports at most 8 processors"),
+        );
+        check("#: memory = \"1G\"", None);
+        check("#: machine = \"second\"\n#: memory = \"64M\"", None);
+        check(
+            "#: machine = \"second\"\n#: memory = \"65M\"",
+            Some("the machine `small` has at most 64M of memory"),
+        );
+        check("#: requires.migration = true", None);
+        check(
+            "#: machine = \"second\"\n#: requires.migration = true",
+            Some("QEMU does not migrate the machine `small`"),
         );
         check("#: slots = 1", None);
         check(

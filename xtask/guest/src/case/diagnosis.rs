@@ -248,6 +248,8 @@ mod tests {
             control: String::new(),
             root_disk: None,
             virtio: "pci".to_owned(),
+            memory_max: None,
+            migration: true,
             boot_timeout: None,
             hotplug: None,
             connectors: None,

@@ -1,17 +1,17 @@
 //! Parses `images/<arch>.toml` and converts it to an [`Arch`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::values::{memory, permille, time};
 use super::{
     Arch, Archive, Bare, Endian, Gcc, Hotplug, Linux, Machine, Ordinary, OrdinaryKernel,
     QemuProfile, SMALL, Small,
 };
 use crate::diagnostic::{Diagnostic, Page};
-use crate::{document, duration, suggest};
+use crate::{document, suggest};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -86,6 +86,9 @@ struct RawMachine {
     control: String,
     root_disk: Option<String>,
     virtio: Virtio,
+    memory_max: Option<Spanned<String>>,
+    #[serde(default = "yes")]
+    migration: bool,
     boot_timeout: Option<Spanned<String>>,
     stock_boot_timeout: Option<Spanned<String>>,
     hotplug: Option<Spanned<Hotplug>>,
@@ -356,6 +359,8 @@ fn machine(
             Virtio::Device => "device".to_owned(),
             Virtio::Ccw => "ccw".to_owned(),
         },
+        memory_max: raw.memory_max.map(|text| memory(page, text, found)),
+        migration: raw.migration,
         boot_timeout: stock_timeout.or(boot_timeout),
         hotplug: raw.hotplug.map(|raw| hotplug(page, raw, found)),
         connectors: raw.connectors,
@@ -385,33 +390,6 @@ fn hotplug(page: Page<'_>, raw: Spanned<Hotplug>, found: &mut Vec<Diagnostic>) -
         );
     }
     raw.into_inner()
-}
-
-fn time(page: Page<'_>, text: &Spanned<String>, found: &mut Vec<Diagnostic>) -> Duration {
-    duration::parse(text.get_ref()).unwrap_or_else(|error| {
-        let diagnostic = page.at(text.span(), error.to_string(), "here");
-        found.push(Diagnostic {
-            help: error.hint(),
-            ..diagnostic
-        });
-        Duration::ZERO
-    })
-}
-
-/// Parses a factor between a thousandth and a thousand.
-fn permille(page: Page<'_>, factor: &Spanned<f64>, found: &mut Vec<Diagnostic>) -> u32 {
-    let thousandths = (factor.get_ref() * 1000.0).round();
-    if !(1.0..=1_000_000.0).contains(&thousandths) {
-        let title = format!("{} is not a factor of a time limit", factor.get_ref());
-        found.push(page.at(factor.span(), title, "expected a number such as 0.5"));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a cast of a float saturates, and what is out of range was found above"
-    )]
-    let thousandths = thousandths as u32;
-    thousandths
 }
 
 #[cfg(test)]
@@ -471,6 +449,8 @@ append = "x"
 args = ["-x"]
 control = "virtio-serial-device"
 virtio = "device"
+memory-max = "64M"
+migration = false
 boot-timeout = "1m"
 
 [qemu.machines.other.hotplug]
@@ -568,6 +548,7 @@ args = ["-M", "virt"]
                 .replace("0.5", "-0.5")
                 .replace("\"1m\"", "\"1 minute\"")
                 .replace("\"acpi=off\"", "\"acpi\"")
+                .replace("\"64M\"", "\"64 MiB\"")
                 .replace("\"gzip\"", "\"compressed\"")
                 .replace("\"slot{n}\"", "\"slot\"")
         ));

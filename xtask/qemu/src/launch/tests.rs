@@ -25,6 +25,8 @@ fn machine(name: &str, control: &str) -> Machine {
         control: control.into(),
         root_disk: None,
         virtio: "pci".into(),
+        memory_max: None,
+        migration: true,
         boot_timeout: None,
         hotplug: None,
         connectors: None,

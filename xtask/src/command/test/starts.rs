@@ -89,6 +89,7 @@ pub(super) fn start(
         wrapped: false,
         accel: Accel::Tcg,
         launch: &launch,
+        migrates: machine.migration,
         has_pci: machine.virtio == "pci",
         facts: &known.facts,
         unmovable: &[],

@@ -80,6 +80,7 @@ struct RawRequires {
     kernel: Vec<Spanned<String>>,
     accel: Option<Spanned<String>>,
     qemu: Option<Spanned<String>>,
+    migration: Option<Spanned<bool>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -152,7 +153,7 @@ const GUEST_KEYS: [&str; 13] = [
 
 /// Reads and checks the keys; the scripts of the body and `description` are the caller's.
 pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec<Fault>> {
-    let raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
+    let mut raw: RawHeader = toml::from_str(toml).map_err(|error| vec![syntax(&error, toml)])?;
     let mut faults = Vec::new();
     let mut checked = Checked {
         faults: &mut faults,
@@ -190,9 +191,11 @@ pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec
         "report" => Some(ExpectedEnd::Report),
         _ => Leave::parse(text).map(ExpectedEnd::Leave),
     });
-    let qemu = checked.get(raw.requires.qemu, "a version such as `8.0`", |text| {
-        text.parse().ok()
-    });
+    let qemu = checked.get(
+        raw.requires.qemu.take(),
+        "a version such as `8.0`",
+        |text| text.parse().ok(),
+    );
     let start = checked.get(raw.start, "`cold`", |text| (text == "cold").then_some(()));
     let smp = checked.number(raw.smp);
     let unstable = checked.get(raw.unstable, "a reason with a link", |text| {
@@ -204,16 +207,7 @@ pub(super) fn parse(toml: &str, form: Form) -> Result<(Header, Vec<String>), Vec
     let choices = super::choices::read(raw.choices, &names, checked.faults);
     let slots = checked.slots(raw.slots);
     checked.no_conflicts(channel, stdin.zip(stdin_span), first_scratch);
-    let requires = Requires {
-        devices: names.checked(Kind::Device, raw.requires.devices, checked.faults),
-        machines: names.checked(Kind::Machine, raw.requires.machines, checked.faults),
-        netdevs: names.checked(Kind::Netdev, raw.requires.netdevs, checked.faults),
-        tools: raw.requires.tools,
-        qemu_tools: checked.qemu_tools(raw.requires.qemu_tools),
-        kernel: checked.kernel_options(raw.requires.kernel),
-        accel: checked.accel(raw.requires.accel),
-        qemu,
-    };
+    let requires = checked.requires(raw.requires, qemu, &names);
     let header = Header {
         description: String::new(),
         except_arches: checked.except_arches(&raw.arch, raw.except_arch),
@@ -277,6 +271,25 @@ impl Checked<'_> {
             });
         }
         value
+    }
+
+    fn requires(
+        &mut self,
+        raw: RawRequires,
+        qemu: Option<qemu::Version>,
+        names: &Names,
+    ) -> Requires {
+        Requires {
+            devices: names.checked(Kind::Device, raw.devices, self.faults),
+            machines: names.checked(Kind::Machine, raw.machines, self.faults),
+            netdevs: names.checked(Kind::Netdev, raw.netdevs, self.faults),
+            tools: raw.tools,
+            qemu_tools: self.qemu_tools(raw.qemu_tools),
+            kernel: self.kernel_options(raw.kernel),
+            accel: self.accel(raw.accel),
+            qemu,
+            migration: raw.migration.is_some_and(Spanned::into_inner),
+        }
     }
 
     fn qemu_tools(&mut self, tools: Vec<Spanned<String>>) -> Vec<String> {
@@ -402,6 +415,8 @@ impl Checked<'_> {
         ] {
             found.extend(value.map(|value| (key.to_owned(), value.span())));
         }
+        let migration = requires.migration.as_ref();
+        found.extend(migration.map(|value| ("requires.migration".to_owned(), value.span())));
         self.faults
             .extend(found.into_iter().map(|(key, span)| Fault {
                 span,
