@@ -1,5 +1,6 @@
 #!/bin/sh
 # The sound cards of the nineties have their registers behind ports, and what is written there is kept or refused as it should be.
+#: requires.kernel = ["HAS_IOPORT"]
 #: requires.devices = ["AC97", "ES1370"]
 
 in_host() {

@@ -1,9 +1,10 @@
 #!/bin/sh
 # A guest whose instructions are counted computes the same as any other, and its clocks only go forward.
 #: requires.accel = "tcg"
+#: smp = 2
 
 in_host() {
-    qemu -icount "shift=$(choose shift auto 0 7)" -smp 2
+    qemu -icount "shift=$(choose shift auto 0 7)"
 }
 
 in_guest() {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A processor that is taken offline runs nothing, and runs code again once it is back online.
 #: smp = 3
+#: requires.kernel = ["HOTPLUG_CPU"]
 
 in_guest() {
     for cpu in 1 2; do

@@ -1,9 +1,10 @@
 #!/bin/sh
 # TCG runs all processors in one thread of the host or each in its own, as it was asked, and all of them run.
 #: requires.accel = "tcg"
+#: smp = 4
 
 in_host() {
-    qemu -smp 4 -accel "tcg,thread=$(choose thread single multi)"
+    qemu -accel "tcg,thread=$(choose thread single multi)"
 }
 
 in_guest() {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A CAN frame that one controller sends is received by another, with its number and bytes.
 #: groups = ["can"]
+#: requires.kernel = ["HAS_IOPORT"]
 #: choices.card = { devices = ["pcm3680_pci", "mioe3680_pci", "kvaser_pci"] }
 
 in_host() {

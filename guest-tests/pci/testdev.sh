@@ -1,6 +1,7 @@
 #!/bin/sh
 # The PCI test device counts writes to its memory and port regions, of the width, at the offset and of the value it asks for.
 #: requires.devices = ["pci-testdev"]
+#: requires.kernel = ["HAS_IOPORT"]
 
 in_host() {
     qemu -device pci-testdev,membar=4M
