@@ -4,6 +4,7 @@
 #: choices.cpu.x86_64 = { cpus = ["qemu64", "kvm64", "max", "Nehalem", "Haswell", "Skylake-Client", "Cascadelake-Server", "Icelake-Server", "SapphireRapids", "Opteron_G5", "EPYC", "EPYC-Milan", "EPYC-Genoa", "Denverton", "core2duo"] }
 #: choices.cpu.aarch64 = { cpus = ["max", "cortex-a35", "cortex-a53", "cortex-a55", "cortex-a57", "cortex-a72", "cortex-a76", "cortex-a710", "neoverse-n1", "neoverse-n2", "neoverse-v1", "a64fx"] }
 #: choices.cpu.riscv64 = { cpus = ["rv64", "max", "rva22s64", "rva23s64", "sifive-u54", "thead-c906", "veyron-v1", "tt-ascalon"] }
+#: choices.cpu.or1k = { cpus = ["or1200", "any"] }
 #: choices.cpu.s390x = { cpus = ["qemu", "max"] }
 #: choices.cpu.i386 = { cpus = ["qemu32", "max", "pentium3", "n270", "core2duo", "Nehalem", "EPYC"] }
 #: choices.cpu.arm = { cpus = ["cortex-a15", "cortex-a7", "max"] }
@@ -15,7 +16,7 @@ in_host() {
 }
 
 in_guest() {
-    grep -m 3 -E '^(model name|CPU part|cpu|Features|features|isa)[[:space:]]*:' /proc/cpuinfo
+    grep -m 3 -E '^(model name|CPU part|cpu|CPU|cpu type|cpu architecture|Features|features|isa)[[:space:]]*:' /proc/cpuinfo
     # Something that uses what the processor is for: a checksum over pages and floating-point numbers.
     sum=$(dd if=/dev/zero bs=64k count=64 2> /dev/null | sha256sum)
     test "${sum%% *}" = bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8

@@ -10,6 +10,7 @@
 #: choices.machine.ppc64 = { from = "machines", prefix = "pseries-" }
 #: choices.machine.ppc64le = { from = "machines", prefix = "pseries-" }
 #: choices.machine.riscv64 = ["virt"]
+#: choices.machine.or1k = ["virt"]
 #: choices.machine.i386 = { from = "machines", prefix = "pc-q35-" }
 #: choices.machine.arm = { from = "machines", prefix = "virt-" }
 #: requires.qemu = "9.0"
@@ -18,7 +19,6 @@ in_host() {
     machine=$(choose machine)
     case $KILN_ARCH in
         x86_64 | i386) other=pc-i440fx-9.0 ;;
-        riscv64 | arm) other=none ;;
         aarch64)
             other=none
             set -- -cpu cortex-a57
@@ -27,6 +27,7 @@ in_host() {
             other=none
             machine=$machine,x-vof=on
             ;;
+        *) other=none ;;
     esac
     set -- "$@" -netdev hubport,id=n0,hubid=0 -device virtio-net-pci,netdev=n0,addr=3 -device virtio-balloon-pci,addr=4 \
         -device qemu-xhci,addr=5
