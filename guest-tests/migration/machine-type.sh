@@ -13,6 +13,7 @@
 #: choices.machine.or1k = ["virt"]
 #: choices.machine.i386 = { from = "machines", prefix = "pc-q35-" }
 #: choices.machine.arm = { from = "machines", prefix = "virt-" }
+#: choices.machine.loongarch64 = ["virt"]
 #: requires.qemu = "9.0"
 
 in_host() {
