@@ -1,6 +1,6 @@
 #!/bin/sh
 # Disks of virtio devices that are not on PCI: what the guest writes is in the images.
-#: arch = ["aarch64", "or1k", "riscv64"]
+#: arch = ["aarch64", "or1k", "riscv32", "riscv64"]
 #: requires.devices = ["virtio-blk-device", "virtio-scsi-device", "scsi-hd"]
 
 in_host() {

@@ -2,6 +2,7 @@
 # Every port of a serial card carries bytes both ways, and not into another port.
 # With an AIA a riscv64 guest finds its own serial port last, and takes the card for its console.
 #: machine.riscv64 = "virt-plic"
+#: machine.riscv32 = "virt-plic"
 #: choices.card = { devices = ["pci-serial", "pci-serial-2x", "pci-serial-4x"] }
 
 in_host() {

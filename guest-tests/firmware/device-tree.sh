@@ -1,6 +1,6 @@
 #!/bin/sh
 # The device tree that the guest gets says what QEMU was told: command line, processors, memory, initramfs.
-#: arch = ["aarch64", "ppc64", "ppc64le", "riscv64"]
+#: arch = ["aarch64", "ppc64", "ppc64le", "riscv32", "riscv64"]
 #: memory = "512M"
 #: smp = 3
 #: append = "kiln-test=tree"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Blobs that QEMU was given by name are read by the guest, from a string and from a file, byte by byte.
-#: arch = ["x86_64", "aarch64", "riscv64"]
+#: arch = ["x86_64", "aarch64", "riscv32", "riscv64"]
 #: start = "cold"
 
 in_host() {

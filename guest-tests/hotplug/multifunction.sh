@@ -1,6 +1,6 @@
 #!/bin/sh
 # Two functions of one device come together when function 0 is plugged, and go together.
-#: arch = ["x86_64", "aarch64", "loongarch64", "riscv64"]
+#: arch = ["aarch64", "loongarch64", "riscv32", "riscv64", "x86_64"]
 #: slots = 1
 #: timeout = "60s"
 #: groups = ["hotplug"]

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A guest that switches a slot off by itself gives its device back to QEMU, which says so.
-#: arch = ["x86_64", "aarch64", "loongarch64", "riscv64"]
+#: arch = ["aarch64", "loongarch64", "riscv32", "riscv64", "x86_64"]
 #: slots = 1
 #: timeout = "60s"
 #: groups = ["hotplug"]

@@ -2,7 +2,7 @@
 # An error that QEMU injects into a PCI Express device comes to the guest's error handler, which counts it by its kind.
 # Where there is ACPI, a kernel without ASPM leaves these errors to the firmware; a pseries has no PCI Express.
 # QEMU before 8.0 sends no message for a correctable error.
-#: arch = ["aarch64", "loongarch64", "riscv64"]
+#: arch = ["aarch64", "loongarch64", "riscv32", "riscv64"]
 #: requires.devices = ["pcie-root-port", "virtio-rng-pci"]
 #: requires.qemu = "8.0"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A device copies memory by DMA: from the guest's into its own and from there to another place.
-#: arch = ["x86_64", "aarch64", "riscv64"]
+#: arch = ["x86_64", "aarch64", "riscv32", "riscv64"]
 #: requires.devices = ["edu"]
 #: memory = "256M"
 #: append = "mem=192M"

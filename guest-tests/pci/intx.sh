@@ -2,6 +2,7 @@
 # Two functions share an interrupt line; each interrupt reaches the one that raised it, once for each time.
 # With an AIA each line of a riscv64 guest is a message; its other controller is behind wires.
 #: machine.riscv64 = "virt-plic"
+#: machine.riscv32 = "virt-plic"
 #: requires.devices = ["edu"]
 
 in_host() {

@@ -25,8 +25,8 @@ in_guest() {
             fi
             ;;
         aarch64) echo "$sources" | grep -qw arch_sys_counter ;;
-        riscv64) echo "$sources" | grep -qw riscv_clocksource ;;
-        ppc64*) echo "$sources" | grep -qw timebase ;;
+        riscv*) echo "$sources" | grep -qw riscv_clocksource ;;
+        ppc*) echo "$sources" | grep -qw timebase ;;
     esac
     for source in $sources; do
         # These only bridge the start, until a real one is known.
