@@ -15,6 +15,7 @@
 #: choices.machine.i386 = { from = "machines", prefix = "pc-q35-" }
 #: choices.machine.arm = { from = "machines", prefix = "virt-" }
 #: choices.machine.loongarch64 = ["virt"]
+#: choices.machine.mips64 = ["malta"]
 #: requires.qemu = "9.0"
 
 in_host() {
@@ -28,6 +29,10 @@ in_host() {
         ppc64*)
             other=none
             machine=$machine,x-vof=on
+            ;;
+        mips64*)
+            other=none
+            set -- -cpu MIPS64R2-generic
             ;;
         *) other=none ;;
     esac

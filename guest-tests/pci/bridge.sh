@@ -7,6 +7,7 @@
 #: choices.bridge.default = { devices = [
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
+#: choices.bridge.mips64 = { devices = ["pci-bridge"] }
 #: choices.bridge.ppc64 = { devices = ["pci-bridge"] }
 #: choices.bridge.ppc64le = { devices = ["pci-bridge"] }
 
