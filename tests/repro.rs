@@ -180,6 +180,15 @@ fn repro_without_step_rebuilds_up_to_image() {
             std::fs::remove_dir_all(folder.path()).unwrap();
         }
     }
+    // No target may name tools of a recipe that is gone.
+    for target in std::fs::read_dir(checkout.area.path().join("images")).unwrap() {
+        let target = target.unwrap().path();
+        let text = std::fs::read_to_string(&target).unwrap_or_default();
+        if let Some((before, tools)) = text.split_once("[tools]\n") {
+            let after = tools.split_once("\n\n").map_or("", |(_, after)| after);
+            std::fs::write(&target, format!("{before}{after}")).unwrap();
+        }
+    }
     std::fs::write(recipes.join("initramfs/NOTICE.hbs"), "a test's\n").unwrap();
     std::fs::remove_dir_all(recipes.join("linux/patches")).unwrap();
     for recipe in ["linux", "busybox", "guest-init"] {

@@ -1,7 +1,6 @@
 #!/bin/sh
 # Disks in I/O threads, one of them in two, are written at the same time, and QEMU can pause and snapshot them meanwhile.
 #: smp = 2
-#: requires.kernel = ["SMP"]
 #: requires.devices = ["virtio-blk-pci", "virtio-scsi-pci", "scsi-hd"]
 #: requires.qemu = "9.0"
 

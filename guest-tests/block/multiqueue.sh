@@ -1,7 +1,6 @@
 #!/bin/sh
 # A virtio disk with a queue for each processor: writes from each, at once, all arrive.
 #: smp = 4
-#: requires.kernel = ["SMP"]
 #: requires.devices = ["virtio-blk-pci"]
 
 in_host() {

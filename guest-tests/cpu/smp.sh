@@ -1,7 +1,6 @@
 #!/bin/sh
 # As many processors come online as QEMU was given, and each of them runs code.
 #: smp = 4
-#: requires.kernel = ["SMP"]
 
 in_guest() {
     test "$(cat /sys/devices/system/cpu/online)" = 0-3

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use harness::qemu::{arch, arches};
+use harness::qemu::{arch, arches, is_default};
 use harness::repo::{TestRepo, spawn_silent};
-use harness::{Output, skip};
+use harness::{Output, root, skip};
 
 /// Prints what must differ between two guests, and by how many milliseconds the clock is at least wrong.
 const UNIQUE: &str = r#"# Prints random numbers and compares the clock with the host's.
@@ -263,7 +263,7 @@ in_guest() {
 
 #[test]
 fn machine_without_running_restored_guests_has_no_template() {
-    for arch in arches() {
+    for arch in arches().into_iter().filter(|arch| is_default(arch)) {
         let repo = TestRepo::with(&[("a/processors", PROCESSORS)]);
         let start = || starts(&run(&repo, &arch, &["--start=warm"])).remove(0);
         let first = start();
@@ -276,6 +276,24 @@ fn machine_without_running_restored_guests_has_no_template() {
         // The result of the trial is remembered.
         assert_eq!(start(), first, "{arch}");
     }
+}
+
+#[test]
+fn several_processors_need_a_kernel_with_smp() {
+    let has_smp = |arch: &str| {
+        let config = root().join(format!("images/{arch}/linux.config"));
+        let config = std::fs::read_to_string(config).unwrap();
+        config.lines().any(|line| line == "CONFIG_SMP=y")
+    };
+    let Some(arch) = arches().into_iter().find(|arch| !has_smp(arch)) else {
+        harness::unsuited("each kernel supports several processors");
+        return;
+    };
+    let repo = TestRepo::with(&[("a/processors", PROCESSORS)]);
+    let events = run(&repo, &arch, &[]);
+    let test = finished(&events)[0];
+    assert_eq!(test["outcome"], "skipped", "{test:#}");
+    assert!(test.to_string().contains("CONFIG_SMP"), "{test:#}");
 }
 
 #[test]

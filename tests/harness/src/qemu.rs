@@ -31,6 +31,13 @@ pub fn arches() -> Vec<String> {
     arches
 }
 
+/// Whether commands without `--arch` include an architecture, from `images/<arch>.toml`.
+pub fn is_default(arch: &str) -> bool {
+    let file = root().join("images").join(format!("{arch}.toml"));
+    let text = std::fs::read_to_string(file).unwrap();
+    !text.lines().any(|line| line == "default = false")
+}
+
 /// One of them. Without one, the calling test is skipped.
 pub fn arch() -> Option<String> {
     let arch = arches().pop();

@@ -27,8 +27,11 @@ impl Setting<'_> {
             native: is_native(&self.arch.arch),
         };
         let header = &self.test.test.header;
-        requirement::unmet(header, machine, &offer, tools)
-            .or_else(|| self.missing_option(&header.requires.kernel))
+        let mut options = header.requires.kernel.clone();
+        if header.smp > 1 && header.body.needs().image {
+            options.push("SMP".to_owned());
+        }
+        requirement::unmet(header, machine, &offer, tools).or_else(|| self.missing_option(&options))
     }
 
     /// The first option that the kernel lacks, if its config is known.
