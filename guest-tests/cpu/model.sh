@@ -8,6 +8,7 @@
 #: choices.cpu.loongarch64 = { cpus = ["la464", "max"] }
 #: choices.cpu.riscv32 = { cpus = ["rv32", "sifive-u34"] }
 #: choices.cpu.mips64 = { cpus = ["MIPS64R2-generic", "5KEf"] }
+#: choices.cpu.mips64el = { cpus = ["MIPS64R2-generic", "5KEf"] }
 #: choices.cpu.mips = { cpus = ["24Kf", "34Kf", "74Kf", "P5600"] }
 #: choices.cpu.mipsel = { cpus = ["24Kf", "34Kf", "74Kf", "P5600"] }
 #: choices.cpu.ppc = { cpus = ["e500mc"] }

@@ -16,6 +16,7 @@
 #: choices.machine.arm = { from = "machines", prefix = "virt-" }
 #: choices.machine.loongarch64 = ["virt"]
 #: choices.machine.mips64 = ["malta"]
+#: choices.machine.mips64el = ["malta"]
 #: choices.machine.mips = ["malta"]
 #: choices.machine.mipsel = ["malta"]
 #: requires.qemu = "9.0"

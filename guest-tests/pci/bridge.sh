@@ -8,6 +8,7 @@
 #:     "pci-bridge", "pcie-pci-bridge", "pcie-root-port", "ioh3420", "i82801b11-bridge", "xio3130-downstream",
 #: ] }
 #: choices.bridge.mips64 = { devices = ["pci-bridge"] }
+#: choices.bridge.mips64el = { devices = ["pci-bridge"] }
 #: choices.bridge.mips = { devices = ["pci-bridge"] }
 #: choices.bridge.mipsel = { devices = ["pci-bridge"] }
 #: choices.bridge.ppc64 = { devices = ["pci-bridge"] }
