@@ -1,7 +1,5 @@
 #!/bin/sh
 # A stopped guest that migrates twice runs again in the third QEMU only.
-# Not on or1k: in the third QEMU (10.0.2) the guest does not wake up from its sleep.
-#: except-arch = ["or1k"]
 #: requires.migration = true
 
 in_host() {

@@ -65,35 +65,35 @@ fn started(arch: &str, start: &str) -> (TestRepo, Child, PathBuf) {
     (repo, child, file)
 }
 
+/// Lets the guest end, continues the stopped processes, and checks that the run passes.
+fn assert_passes((repo, child, file): (TestRepo, Child, PathBuf), program: &str, what: &str) {
+    std::fs::remove_file(file).unwrap();
+    signal(&child, "-CONT", program);
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{what}: {stdout}");
+    repo.assert_clean(what);
+}
+
 #[test]
 fn stopped_run_continues_to_its_verdict() {
     let Some(arch) = arch() else { return };
     for start in ["--start=cold", "--start=warm"] {
-        let (repo, child, file) = started(&arch, start);
-        signal(&child, "-STOP", "");
+        let run = started(&arch, start);
+        signal(&run.1, "-STOP", "");
         // Longer than the time limit of the test.
         std::thread::sleep(Duration::from_secs(6));
-        std::fs::remove_file(file).unwrap();
-        signal(&child, "-CONT", "");
-        let output = child.wait_with_output().unwrap();
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{start}: {stdout}");
-        repo.assert_clean(start);
+        assert_passes(run, "", start);
     }
 }
 
 #[test]
 fn qemu_that_continues_keeps_its_verdict() {
     let Some(arch) = arch() else { return };
-    let (repo, child, file) = started(&arch, "--start=cold");
-    signal(&child, "-STOP", "qemu-system");
+    let run = started(&arch, "--start=cold");
+    signal(&run.1, "-STOP", "qemu-system");
     std::thread::sleep(Duration::from_secs(1));
-    std::fs::remove_file(file).unwrap();
-    signal(&child, "-CONT", "qemu-system");
-    let output = child.wait_with_output().unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{stdout}");
-    repo.assert_clean("after all");
+    assert_passes(run, "qemu-system", "after all");
 }
 
 #[test]

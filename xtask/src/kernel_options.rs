@@ -91,8 +91,8 @@ pub fn fragments(
         suite.add(tests);
     }
     for test in suite.tests.iter().filter(|test| test.is_for(&arch.name)) {
-        for option in &test.header.requires.kernel {
-            all.require(option, &test.name());
+        for option in test.header.kernel_options() {
+            all.require(&option, &test.name());
         }
     }
     for file in &args.config {

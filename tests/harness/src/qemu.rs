@@ -4,10 +4,20 @@ use std::process::Command;
 
 use crate::{root, skip};
 
-/// The QEMU binary of an architecture, from `images/<arch>.toml`.
-pub fn binary(arch: &str) -> String {
+/// The file of an architecture.
+fn target(arch: &str) -> String {
     let file = root().join("images").join(format!("{arch}.toml"));
-    let text = std::fs::read_to_string(file).unwrap();
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// Whether commands without `--arch` include an architecture.
+pub fn is_default(arch: &str) -> bool {
+    !target(arch).lines().any(|line| line == "default = false")
+}
+
+/// The QEMU binary of an architecture.
+pub fn binary(arch: &str) -> String {
+    let text = target(arch);
     let line = text.lines().find_map(|line| line.strip_prefix("binary = "));
     line.unwrap().trim_matches('"').to_owned()
 }
@@ -29,13 +39,6 @@ pub fn arches() -> Vec<String> {
     let mut arches: Vec<String> = arches.collect();
     arches.sort();
     arches
-}
-
-/// Whether commands without `--arch` include an architecture, from `images/<arch>.toml`.
-pub fn is_default(arch: &str) -> bool {
-    let file = root().join("images").join(format!("{arch}.toml"));
-    let text = std::fs::read_to_string(file).unwrap();
-    !text.lines().any(|line| line == "default = false")
 }
 
 /// One of them. Without one, the calling test is skipped.

@@ -254,7 +254,7 @@ pub struct Machine {
     pub virtio: String,
     /// The size of its RAM in the syntax of `-m`, if it has no more than that.
     pub memory_max: Option<String>,
-    /// Whether QEMU can migrate it, and so save it.
+    /// Whether its guests continue after a migration, which a restored guest needs too.
     pub migration: bool,
     /// Time from start to *ready*, if it differs from the profile's.
     pub boot_timeout: Option<Duration>,

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use crate::diagnostic::{Diagnostic, Page};
 use crate::recipe::check::Draft;
-use crate::recipe::{Compiler, RecipeInput, Scope};
+use crate::recipe::{Compiler, Scope};
 use crate::step::Mount;
 use crate::suggest;
 use crate::tree::{self, Files};
@@ -68,21 +68,12 @@ fn scopes(
     if draft.recipe.scope == Scope::Arch {
         return;
     }
-    for (
-        input,
-        RecipeInput {
-            mount, compiler, ..
-        },
-    ) in draft.inputs.iter().zip(&draft.recipe.inputs)
-    {
+    for (input, read) in draft.inputs.iter().zip(&draft.recipe.inputs) {
         let name = input.get_ref();
-        if compiler.is_some() {
+        if read.compiler.is_some() {
             let title = format!("`compiler` in the common recipe `{}`", draft.recipe.name);
-            found.push(page.at(
-                input.span(),
-                title,
-                "its inputs are the same for every architecture",
-            ));
+            let label = "expected a recipe with `scope = \"arch\"`";
+            found.push(page.at(input.span(), title, label));
         }
         if drafts
             .get(name)
@@ -100,7 +91,7 @@ fn scopes(
                 )
                 .with_help("write `scope = \"arch\"`, or remove this input"),
             );
-        } else if *mount == Mount::Toolchain {
+        } else if read.mount == Mount::Toolchain {
             let title = format!(
                 "`{}` is common and cannot use a toolchain",
                 draft.recipe.name

@@ -50,7 +50,7 @@ pub struct StartFacts<'a> {
     pub accel: Accel,
     /// The launch.
     pub launch: &'a Launch,
-    /// Whether QEMU can save and load the machine.
+    /// Whether a guest of the machine continues after a migration.
     pub migrates: bool,
     /// Whether the machine has a PCI bus that a guest can rescan.
     pub has_pci: bool,
@@ -114,7 +114,10 @@ pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
             launch.machine.control.is_none(),
             "the control channel is the console",
         ),
-        (!start.migrates, "QEMU cannot migrate the machine"),
+        (
+            !start.migrates,
+            "a guest of the machine does not continue after a migration",
+        ),
         (
             !start.image_resumes,
             "the init of the image cannot be restored",
@@ -361,7 +364,7 @@ mod tests {
         );
         check(
             &|start, _| start.migrates = false,
-            "QEMU cannot migrate the machine",
+            "a guest of the machine does not continue after a migration",
         );
         check(
             &|start, launch| {

@@ -136,7 +136,7 @@ pub struct Requires {
     pub accel: Option<String>,
     /// The oldest QEMU.
     pub qemu: Option<qemu::Version>,
-    /// A machine that QEMU can migrate.
+    /// A machine whose guests continue after a migration.
     pub migration: bool,
 }
 
@@ -222,6 +222,14 @@ impl Header {
             .iter()
             .chain(offered)
             .map(String::as_str)
+    }
+
+    /// The options of the kernel that the test requires: those that it names, and support for its processors.
+    #[must_use]
+    pub fn kernel_options(&self) -> Vec<String> {
+        let needs_smp = self.smp > 1 && self.body.needs().image;
+        let smp = needs_smp.then(|| "SMP=y".to_owned());
+        self.requires.kernel.iter().cloned().chain(smp).collect()
     }
 }
 

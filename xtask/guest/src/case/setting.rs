@@ -27,11 +27,8 @@ impl Setting<'_> {
             native: is_native(&self.arch.arch),
         };
         let header = &self.test.test.header;
-        let mut options = header.requires.kernel.clone();
-        if header.smp > 1 && header.body.needs().image {
-            options.push("SMP".to_owned());
-        }
-        requirement::unmet(header, machine, &offer, tools).or_else(|| self.missing_option(&options))
+        requirement::unmet(header, machine, &offer, tools)
+            .or_else(|| self.missing_option(&header.kernel_options()))
     }
 
     /// The first option that the kernel lacks, if its config is known.
