@@ -1,7 +1,7 @@
 #!/bin/sh
 # A machine that was given no devices has the few that belong to it, and no others.
 # Not on riscv64, whose machine has no versions.
-#: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
+#: arch = ["x86_64", "aarch64", "ppc64"]
 #: groups = ["fingerprint"]
 #: channel = "console"
 #: requires.qemu = "7.2"

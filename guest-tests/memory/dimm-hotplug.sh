@@ -2,6 +2,7 @@
 # A memory module plugged into a running guest adds its memory, and taken out again takes it away.
 #: arch = ["x86_64", "ppc64", "ppc64le"]
 #: requires.devices = ["pc-dimm"]
+#: requires.kernel = ["MEMORY_HOTPLUG"]
 
 in_host() {
     case $KILN_ARCH in

@@ -2,6 +2,7 @@
 # Memory modules beyond the slots or beyond maxmem are refused with the reason, and the guest keeps what it has.
 #: arch = ["x86_64", "ppc64", "ppc64le"]
 #: requires.devices = ["pc-dimm"]
+#: requires.kernel = ["MEMORY_HOTPLUG"]
 
 in_host() {
     qemu -m 256M,slots=1,maxmem=1G

@@ -10,7 +10,6 @@
 #: choices.machine.ppc64 = { from = "machines", prefix = "pseries-" }
 #: choices.machine.ppc64le = { from = "machines", prefix = "pseries-" }
 #: choices.machine.riscv64 = ["virt"]
-#: choices.machine.riscv32 = ["virt"]
 #: choices.machine.i386 = { from = "machines", prefix = "pc-q35-" }
 #: choices.machine.arm = { from = "machines", prefix = "virt-" }
 #: choices.machine.loongarch64 = ["virt"]

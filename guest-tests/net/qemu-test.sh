@@ -3,6 +3,7 @@
 # Not on riscv64, where QEMU makes no card of `-net nic`.
 #: arch = ["x86_64", "aarch64", "ppc64", "ppc64le"]
 #: requires.netdevs = ["user"]
+#: requires.kernel = ["8139CP", "NE2K_PCI", "PCNET32", "E100", "E1000"]
 
 in_host() {
     nic=$(named_choose nic tier2 rtl8139 e1000 virtio)

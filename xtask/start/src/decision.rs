@@ -116,7 +116,7 @@ pub fn obstacle(start: &StartFacts<'_>) -> Option<String> {
         ),
         (
             !start.migrates,
-            "a guest of the machine does not continue after a migration",
+            "a guest of the machine does not always continue after a migration",
         ),
         (
             !start.image_resumes,
@@ -364,7 +364,7 @@ mod tests {
         );
         check(
             &|start, _| start.migrates = false,
-            "a guest of the machine does not continue after a migration",
+            "a guest of the machine does not always continue after a migration",
         );
         check(
             &|start, launch| {

@@ -180,7 +180,7 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
     }
     if requires.migration && !machine.migration {
         return Some(format!(
-            "a guest of the machine `{}` does not continue after a migration",
+            "a guest of the machine `{}` does not always continue after a migration",
             machine.name
         ));
     }
@@ -409,7 +409,7 @@ mod tests {
         check("#: requires.migration = true", None);
         check(
             "#: machine = \"second\"\n#: requires.migration = true",
-            Some("a guest of the machine `small` does not continue after a migration"),
+            Some("a guest of the machine `small` does not always continue after a migration"),
         );
         check("#: slots = 1", None);
         check(
