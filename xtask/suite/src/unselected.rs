@@ -129,6 +129,11 @@ impl Suite {
         if let Some(test) = find(filter) {
             return Some(other_arch(test));
         }
+        let excluded = |test: &&TestFile| !arches.iter().any(|arch| test.is_for(arch));
+        let mut named = self.tests.iter().filter(|test| test.name().contains(filter));
+        if let Some(test) = named.find(excluded) {
+            return Some(other_arch(test));
+        }
         let (arch, name) = filter.split_once("::")?;
         let test = find(name)?;
         if !test.is_for(arch) {
@@ -221,6 +226,12 @@ mod tests {
         );
         check(
             &["power::down"],
+            &[],
+            &[],
+            "test `power::down` is not for x86_64\nsee `except-arch` in its header: DIR/power/down.sh",
+        );
+        check(
+            &["down"],
             &[],
             &[],
             "test `power::down` is not for x86_64\nsee `except-arch` in its header: DIR/power/down.sh",
