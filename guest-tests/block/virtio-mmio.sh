@@ -1,6 +1,6 @@
 #!/bin/sh
 # Disks of virtio devices that are not on PCI: what the guest writes is in the images.
-#: arch = ["aarch64", "or1k", "riscv32", "riscv64"]
+#: arch = ["aarch64", "m68k", "or1k", "riscv32", "riscv64"]
 #: requires.devices = ["virtio-blk-device", "virtio-scsi-device", "scsi-hd"]
 
 in_host() {
@@ -14,8 +14,8 @@ in_host() {
 
 in_guest() {
     wait_for "true < /dev/vda && true < /dev/sda"
-    readlink /sys/block/vda | grep virtio_mmio
-    readlink /sys/block/sda | grep virtio_mmio
+    readlink /sys/block/vda | grep "virtio.mmio"
+    readlink /sys/block/sda | grep "virtio.mmio"
     put_pattern 1 /dev/vda 5
     put_pattern 2 /dev/sda 5
     has_pattern 1 /dev/vda 5

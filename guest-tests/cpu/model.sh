@@ -5,6 +5,7 @@
 #: choices.cpu.x86_64 = { cpus = ["qemu64", "kvm64", "max", "Nehalem", "Haswell", "Skylake-Client", "Cascadelake-Server", "Icelake-Server", "SapphireRapids", "Opteron_G5", "EPYC", "EPYC-Milan", "EPYC-Genoa", "Denverton", "core2duo"] }
 #: choices.cpu.aarch64 = { cpus = ["max", "cortex-a35", "cortex-a53", "cortex-a55", "cortex-a57", "cortex-a72", "cortex-a76", "cortex-a710", "neoverse-n1", "neoverse-n2", "neoverse-v1", "a64fx"] }
 #: choices.cpu.riscv64 = { cpus = ["rv64", "max", "rva22s64", "rva23s64", "sifive-u54", "thead-c906", "veyron-v1", "tt-ascalon"] }
+#: choices.cpu.m68k = ["m68040"]
 #: choices.cpu.or1k = { cpus = ["or1200", "any"] }
 #: choices.cpu.loongarch64 = { cpus = ["la464", "max"] }
 #: choices.cpu.riscv32 = { cpus = ["rv32", "sifive-u34"] }

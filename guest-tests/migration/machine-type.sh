@@ -1,8 +1,8 @@
 #!/bin/sh
 # A guest of any machine type continues in another QEMU of the same type and sees the same machine; another type is refused.
-# Not on s390x, where QEMU does not migrate PCI devices.
+# Not on m68k, which has no PCI, and not on s390x, where QEMU does not migrate PCI devices.
 #: requires.migration = true
-#: except-arch = ["s390x"]
+#: except-arch = ["m68k", "s390x"]
 #: timeout = "60s"
 #: groups = ["migration"]
 #: choices.machine.x86_64 = { from = "machines", prefix = "pc-q35-" }

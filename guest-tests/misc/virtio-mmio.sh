@@ -1,7 +1,7 @@
 #!/bin/sh
 # Virtio devices work without PCI: through the registers of virtio-mmio, of its old version and its new.
 #: groups = ["virtio"]
-#: arch = ["aarch64", "or1k", "riscv32", "riscv64", "x86_64"]
+#: arch = ["aarch64", "m68k", "or1k", "riscv32", "riscv64", "x86_64"]
 #: machine.x86_64 = "microvm"
 #: requires.devices = ["virtio-blk-device", "virtio-rng-device", "virtio-net-device", "virtio-9p-device"]
 #: requires.netdevs = ["user"]
