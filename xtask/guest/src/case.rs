@@ -14,7 +14,7 @@ use qemu::Accel;
 use script::statements::{self, Statements};
 use session::{Handoff, Start};
 use suite::choice::Chooser;
-use suite::choice::offer::offered;
+use suite::choice::offer::{Support, offered};
 use suite::header::Channel;
 use suite::requirement;
 use suite::{Body, Scripts, Selected};
@@ -114,18 +114,18 @@ pub struct Setting<'a> {
 
 impl Setting<'_> {
     /// Creates the choices of this test.
-    fn chooser(&self) -> Chooser {
+    fn chooser(&self, machine: &Machine) -> Chooser {
         let choices = &self.test.test.header.choices;
+        let support = Support {
+            facts: &self.arch.facts,
+            without_driver: self.arch.without_driver(),
+            machine,
+        };
         Chooser::new(
             self.job.seed,
             &self.test.name(),
             &self.job.forced,
-            offered(
-                choices,
-                self.test.arch,
-                self.arch.without_driver(),
-                &self.arch.facts,
-            ),
+            offered(choices, self.test.arch, support),
         )
     }
 
@@ -253,7 +253,7 @@ fn run_script(setting: &Setting<'_>, scripts: Scripts, mut report: TestReport) -
             statements,
             machine_name,
             machine,
-            chooser: setting.chooser(),
+            chooser: setting.chooser(machine),
             roster: Roster::default(),
             plugs: Plugs::default(),
             points: Points::default(),

@@ -256,6 +256,8 @@ pub struct Machine {
     pub memory_max: Option<String>,
     /// Whether its guests continue after a migration, which a restored guest needs too.
     pub migration: bool,
+    /// Devices that QEMU offers and that do not work on this machine.
+    pub unusable: Vec<Unusable>,
     /// Time from start to *ready*, if it differs from the profile's.
     pub boot_timeout: Option<Duration>,
     /// Slots for PCI devices of a running guest, if any.
@@ -266,6 +268,18 @@ pub struct Machine {
     /// Advice by QEMU device type, which a report prints when a test fails that uses such a device
     /// on this machine.
     pub advice: BTreeMap<String, String>,
+}
+
+/// Devices that do not work on a machine, whatever the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Unusable {
+    /// QEMU's names.
+    pub devices: BTreeSet<String>,
+    /// The cause, as the reason of a skipped test continues with it.
+    pub reason: String,
+    /// The oldest QEMU version in which they work, if any.
+    pub fixed_in: Option<String>,
 }
 
 /// Maximum number of hotplug slots of a test, because `{n}` is one digit.

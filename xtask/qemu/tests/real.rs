@@ -171,6 +171,7 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
             virtio: "pci".into(),
             memory_max: None,
             migration: true,
+            unusable: Vec::new(),
             boot_timeout: None,
             hotplug: None,
             connectors: None,

@@ -6,8 +6,9 @@ use guest::job::Job;
 use plan::diagnostic::Diagnostic;
 use start::platform::ArchRun;
 use suite::choice::combine::{self, Words};
-use suite::choice::offer::offered;
+use suite::choice::offer::{Support, offered};
 use suite::choice::scan::{Dialect, Found, scan};
+use suite::requirement;
 
 use crate::config::Config;
 
@@ -104,12 +105,16 @@ fn values(
         return Ok(Words::new());
     }
     let script = fs_err::read_to_string(&test.path)?;
-    let mut words = offered(
-        &test.header.choices,
-        job.test.arch,
-        run.without_driver(),
-        &run.facts,
-    );
+    // A wrong machine is an error of the test, reported when it runs.
+    let Ok((_, machine)) = requirement::machine(&test.header, job.test.arch, &run.arch.qemu) else {
+        return Ok(Words::new());
+    };
+    let support = Support {
+        facts: &run.facts,
+        without_driver: run.without_driver(),
+        machine,
+    };
+    let mut words = offered(&test.header.choices, job.test.arch, support);
     if words.values().any(Vec::is_empty) {
         // The test will be skipped with the reason.
         return Ok(Words::new());

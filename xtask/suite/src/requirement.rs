@@ -8,7 +8,7 @@ use plan::arch::{Machine, QemuProfile};
 use qemu::{Accel, Facts};
 
 use crate::body::Body;
-use crate::choice;
+use crate::choice::offer::{self, Support};
 use crate::header::{Channel, Header, HostFiles};
 
 /// The facts that a requirement is compared with.
@@ -26,6 +26,17 @@ pub struct Offer<'a> {
     pub accel: Accel,
     /// Whether guests boot Debian.
     pub has_debian: bool,
+}
+
+impl<'a> Offer<'a> {
+    /// What a test on the machine has at its disposal.
+    fn support(&self, machine: &'a Machine) -> Support<'a> {
+        Support {
+            facts: self.facts,
+            without_driver: self.without_driver,
+            machine,
+        }
+    }
 }
 
 /// The machine for a test, or the error in its header.
@@ -89,12 +100,7 @@ pub fn unmet(
     {
         return Some(reason);
     }
-    if let Some(reason) = choice::offer::nothing(
-        &header.choices,
-        offer.arch,
-        offer.without_driver,
-        offer.facts,
-    ) {
+    if let Some(reason) = offer::nothing(&header.choices, offer.arch, offer.support(machine)) {
         return Some(reason);
     }
     let mut qemu_tools = requires.qemu_tools.iter();
@@ -205,17 +211,25 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
         let arch = offer.arch;
         return Some(format!("the kernel of {arch} has no driver for `{name}`"));
     }
+    let support = offer.support(machine);
+    let mut devices = requires.devices.iter();
+    if let Some((name, fault)) = devices.find_map(|name| Some((name, support.fault_of(name)?))) {
+        let machine = &machine.name;
+        return Some(format!(
+            "`{name}` does not work on the machine `{machine}`: {fault}"
+        ));
+    }
     let missing = requires.netdevs.iter().find(|name| !facts.has_netdev(name));
     missing.map(|name| lacks("network backend", name))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     use camino::Utf8Path;
-    use plan::arch::{Hotplug, Ordinary, OrdinaryKernel};
+    use plan::arch::{Hotplug, Ordinary, OrdinaryKernel, Unusable};
     use qemu::facts::MachineFacts;
 
     use super::*;
@@ -232,7 +246,13 @@ mod tests {
         Header::parse(Utf8Path::new("guest-tests/a/x.sh"), &script).unwrap()
     }
 
-    fn machine_of(name: &str, hotplug: Option<&str>) -> Machine {
+    /// A machine, which is limited if it has no hotplug.
+    pub(crate) fn machine_of(name: &str, hotplug: Option<&str>) -> Machine {
+        let fault = Unusable {
+            devices: ["nvme".to_owned()].into(),
+            reason: "it gets no interrupt".to_owned(),
+            fixed_in: None,
+        };
         Machine {
             name: name.to_owned(),
             options: Vec::new(),
@@ -246,6 +266,7 @@ mod tests {
             virtio: "pci".to_owned(),
             memory_max: hotplug.is_none().then(|| "64M".to_owned()),
             migration: hotplug.is_some(),
+            unusable: Vec::from_iter(hotplug.is_none().then_some(fault)),
             boot_timeout: None,
             hotplug: hotplug.map(|device| Hotplug {
                 device: Some(device.to_owned()).filter(|device| !device.is_empty()),
@@ -410,6 +431,10 @@ mod tests {
         check(
             "#: machine = \"second\"\n#: requires.migration = true",
             Some("a guest of the machine `small` does not always continue after a migration"),
+        );
+        check(
+            "#: machine = \"second\"\n#: requires.devices = [\"nvme\"]",
+            Some("`nvme` does not work on the machine `small`: it gets no interrupt"),
         );
         check("#: slots = 1", None);
         check(

@@ -250,6 +250,7 @@ mod tests {
             virtio: "pci".to_owned(),
             memory_max: None,
             migration: true,
+            unusable: Vec::new(),
             boot_timeout: None,
             hotplug: None,
             connectors: None,

@@ -1,9 +1,10 @@
-//! Times, sizes and factors in `images/<arch>.toml`, with an error at the value where one is wrong.
+//! Times, sizes, factors and lists in `images/<arch>.toml`, with an error at the value where one is wrong.
 
 use std::time::Duration;
 
 use toml::Spanned;
 
+use super::Unusable;
 use crate::diagnostic::{Diagnostic, Page};
 use crate::{duration, size};
 
@@ -14,6 +15,37 @@ pub(super) fn memory(page: Page<'_>, text: Spanned<String>, found: &mut Vec<Diag
         found.push(page.at(text.span(), title, "expected a size such as `64M`"));
     }
     text.into_inner()
+}
+
+/// Checks that each entry has devices and a reason, and that its version is one.
+pub(super) fn unusable(
+    page: Page<'_>,
+    entries: Vec<Spanned<Unusable>>,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Unusable> {
+    for entry in &entries {
+        let Unusable {
+            devices,
+            reason,
+            fixed_in,
+        } = entry.get_ref();
+        if devices.is_empty() || reason.is_empty() {
+            let title = "the list of unusable devices is incomplete";
+            found.push(page.at(entry.span(), title, "expected `devices` and `reason`"));
+        }
+        if let Some(version) = fixed_in
+            && !is_version(version)
+        {
+            let title = format!("`{version}` is not a QEMU version");
+            found.push(page.at(entry.span(), title, "expected a version such as `11.0`"));
+        }
+    }
+    entries.into_iter().map(Spanned::into_inner).collect()
+}
+
+/// One to three numbers.
+fn is_version(text: &str) -> bool {
+    text.split('.').count() <= 3 && text.split('.').all(|part| part.parse::<u32>().is_ok())
 }
 
 /// Parses a time. An error yields zero.

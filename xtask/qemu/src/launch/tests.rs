@@ -27,6 +27,7 @@ fn machine(name: &str, control: &str) -> Machine {
         virtio: "pci".into(),
         memory_max: None,
         migration: true,
+        unusable: Vec::new(),
         boot_timeout: None,
         hotplug: None,
         connectors: None,
