@@ -170,8 +170,15 @@ _little() {
 
 # port DIRECTORY REGION OFFSET BITS: reads a register in an I/O region of a PCI function.
 port() {
-    printf '0x%x\n' "$(dd if="$1/resource$2" bs=$(($4 / 8)) skip=$(($3 * 8 / $4)) count=1 2> /dev/null |
-        hexdump -v -e "1/$(($4 / 8)) \"%u\"")"
+    # Byte by byte: on some big-endian processors, the hexdump of busybox prints a number of two bytes wrong.
+    _value=
+    for _byte in $(dd if="$1/resource$2" bs=$(($4 / 8)) skip=$(($3 * 8 / $4)) count=1 2> /dev/null | hexdump -v -e '1/1 "%02x "'); do
+        case $KILN_ENDIAN in
+            big) _value=$_value$_byte ;;
+            *) _value=$_byte$_value ;;
+        esac
+    done
+    printf '0x%x\n' "0x$_value"
 }
 
 # set_port DIRECTORY REGION OFFSET BITS VALUE: writes such a register; the kernel takes a number in the processor's order.
