@@ -1,5 +1,7 @@
 #!/bin/sh
 # A processor that is taken offline runs nothing, and runs code again once it is back online.
+# Not on ppc: the kernel cannot take processors of a ppce500 offline.
+#: except-arch = ["ppc"]
 #: smp = 3
 #: requires.kernel = ["HOTPLUG_CPU"]
 
