@@ -33,6 +33,7 @@ const BASE: Test = Test {
 
 /// A device with registers of version 1.
 const LEGACY: Test = Test {
+    needs: &["virtio-mmio", "virtio-mmio-legacy"],
     arguments: &[
         "-global",
         "virtio-mmio.force-legacy=true",
