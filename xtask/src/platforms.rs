@@ -291,7 +291,7 @@ fn content(image: &Ready) -> Digest {
     Digest::of(files.collect::<String>().as_bytes())
 }
 
-/// Kernel and initramfs of an image.
+/// Kernel and initramfs of an image, with the device tree where it has one.
 pub(crate) fn boot_files(image: &Ready) -> Result<BootFiles, Failure> {
     let file = |name: &str| {
         image.file(name).ok_or_else(|| {
@@ -304,6 +304,7 @@ pub(crate) fn boot_files(image: &Ready) -> Result<BootFiles, Failure> {
     Ok(BootFiles {
         kernel: file("kernel")?,
         initrd: Some(file("initramfs.cpio")?),
+        device_tree: image.file("device-tree"),
     })
 }
 

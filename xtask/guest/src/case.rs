@@ -501,7 +501,8 @@ impl Case<'_> {
     /// is free.
     fn shell_on_fail(&self) -> &'static str {
         let wanted = self.setting.config.debug.keyboard.is_some();
-        let free = self.setting.test.test.header.channel == Channel::Virtio;
+        let header = &self.setting.test.test.header;
+        let free = header.channel_on(self.machine) == Channel::Virtio;
         if wanted && free { "1" } else { "" }
     }
 

@@ -43,7 +43,11 @@ pub fn files(run: &ArchRun, dir: &Utf8Path) -> io::Result<BootFiles> {
         OrdinaryKernel::Gzip => zipped(&boot.kernel, "kernel")?,
     };
     let initrd = initrd.transpose()?;
-    Ok(BootFiles { kernel, initrd })
+    Ok(BootFiles {
+        kernel,
+        initrd,
+        device_tree: boot.device_tree.clone(),
+    })
 }
 
 /// The variables of a run that the guest's library reads. All are empty: the test calls no helper that
@@ -105,6 +109,9 @@ fn argv(run: &ArchRun, files: &BootFiles, fds: Fds) -> Vec<String> {
     pair("-kernel", files.kernel.to_string());
     if let Some(initrd) = &files.initrd {
         pair("-initrd", initrd.to_string());
+    }
+    if let Some(device_tree) = &files.device_tree {
+        pair("-dtb", device_tree.to_string());
     }
     pair(
         "-append",

@@ -8,13 +8,12 @@ use std::fmt;
 pub struct Config(BTreeMap<String, String>);
 
 /// The options that Kiln's init needs on every machine.
-const NEEDED: [&str; 6] = [
+const NEEDED: [&str; 5] = [
     "BINFMT_ELF",
     "BLK_DEV_INITRD",
     "DEVTMPFS",
     "PROC_FS",
     "SYSFS",
-    "VIRTIO_CONSOLE",
 ];
 
 impl Config {
@@ -58,16 +57,17 @@ impl Config {
 
     /// The options that a guest needs built in but that are not, each as `CONFIG_OPTION=value`. The
     /// init has no modules until the control channel is open. `virtio` is the suffix of virtio
-    /// devices on the machine.
+    /// devices on the machine, if it has any.
     #[must_use]
-    pub fn lacks(&self, virtio: &str) -> Vec<String> {
+    pub fn lacks(&self, virtio: Option<&str>) -> Vec<String> {
+        let port = virtio.map(|_| "VIRTIO_CONSOLE");
         let bus = match virtio {
-            "pci" => Some("VIRTIO_PCI"),
-            "device" => Some("VIRTIO_MMIO"),
+            Some("pci") => Some("VIRTIO_PCI"),
+            Some("device") => Some("VIRTIO_MMIO"),
             // The driver of virtio-ccw is part of every kernel that has the bus.
             _ => None,
         };
-        let missing = NEEDED.into_iter().chain(bus);
+        let missing = NEEDED.into_iter().chain(port).chain(bus);
         missing
             .filter(|option| self.value(option) != "y")
             .map(|option| format!("CONFIG_{option}={}", self.value(option)))
@@ -152,17 +152,21 @@ mod tests {
 
     #[test]
     fn missing_drivers_of_a_guest_are_listed() {
-        let check = |config: &str, virtio: &str, expect: &[&str]| {
+        let check = |config: &str, virtio: Option<&str>, expect: &[&str]| {
             let needed = NEEDED.map(|name| format!("CONFIG_{name}=y\n"));
             let text = needed.concat() + config;
             assert_eq!(Config::parse(&text).lacks(virtio), expect);
         };
-        check("CONFIG_VIRTIO_PCI=y\n", "pci", &[]);
-        check("CONFIG_VIRTIO_PCI=y\n", "device", &["CONFIG_VIRTIO_MMIO=n"]);
-        check("", "ccw", &[]);
+        let (port, pci) = ("CONFIG_VIRTIO_CONSOLE=y\n", "CONFIG_VIRTIO_PCI=y\n");
+        check(&format!("{port}{pci}"), Some("pci"), &[]);
+        let expect = ["CONFIG_VIRTIO_MMIO=n"];
+        check(&format!("{port}{pci}"), Some("device"), &expect);
+        check(port, Some("ccw"), &[]);
+        check("", Some("ccw"), &["CONFIG_VIRTIO_CONSOLE=n"]);
+        check("", None, &[]);
         // The last line of an option counts, as for the kernel's own build.
         let module = "CONFIG_VIRTIO_CONSOLE=m\n# CONFIG_VIRTIO_PCI is not set\n";
         let expect = ["CONFIG_VIRTIO_CONSOLE=m", "CONFIG_VIRTIO_PCI=n"];
-        check(module, "pci", &expect);
+        check(module, Some("pci"), &expect);
     }
 }

@@ -105,7 +105,7 @@ fn check_config(tree: &Utf8Path, arch: &Arch) -> Result<(), KernelError> {
     let Some(machine) = arch.qemu.machines.get(&arch.qemu.machine) else {
         return Ok(());
     };
-    let missing = Config::parse(&text).lacks(&machine.virtio);
+    let missing = Config::parse(&text).lacks(machine.virtio.as_deref());
     if missing.is_empty() {
         return Ok(());
     }
@@ -164,6 +164,7 @@ mod tests {
             target: "bzImage".to_owned(),
             image: LINUX.to_owned(),
             small: false,
+            device_tree: None,
             u_boot: None,
             compressed: compressed.then(|| COMPRESSED.to_owned()),
             make: Vec::new(),

@@ -129,6 +129,10 @@ pub struct Linux {
     /// The compressed image for other tools, relative to the build directory, if the kernel build
     /// makes one whose payload is `image`.
     pub compressed: Option<String>,
+    /// The file below `images/common/` whose device tree QEMU gives to the kernel (`-dtb`), where QEMU has none of its
+    /// own for the machine.
+    #[serde(rename = "device-tree")]
+    pub device_tree: Option<String>,
     /// How `image` is wrapped for U-Boot, where QEMU needs that to load it at its address.
     #[serde(rename = "u-boot")]
     pub u_boot: Option<UBoot>,
@@ -245,19 +249,23 @@ pub struct Machine {
     pub append: String,
     /// Further QEMU arguments.
     pub args: Vec<String>,
-    /// The device that carries the control channel, with its properties.
-    pub control: String,
+    /// The device that carries the control channel, with its properties. Absent where this is the console.
+    pub control: Option<String>,
     /// The virtio device, with its properties, that carries the root file system of a distribution. Absent
     /// where no guest boots one.
     pub root_disk: Option<String>,
-    /// Suffix of virtio devices on this machine: `pci`, `device` (virtio-mmio) or `ccw`.
-    pub virtio: String,
+    /// Suffix of virtio devices on this machine: `pci`, `device` (virtio-mmio) or `ccw`. Absent where it has none.
+    pub virtio: Option<String>,
     /// The size of its RAM in the syntax of `-m`, if it has no more than that.
     pub memory_max: Option<String>,
     /// Whether its guests continue after a migration, which a restored guest needs too.
     pub migration: bool,
     /// Devices that QEMU offers and that do not work on this machine.
     pub unusable: Vec<Unusable>,
+    /// Whether its guests can turn it off.
+    pub power_off: bool,
+    /// Whether its guests can reset it.
+    pub reset: bool,
     /// Time from start to *ready*, if it differs from the profile's.
     pub boot_timeout: Option<Duration>,
     /// Slots for PCI devices of a running guest, if any.

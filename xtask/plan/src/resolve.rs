@@ -144,6 +144,7 @@ fn variables(project: &Project, recipes: Map<String, Value>, arch: Option<&Arch>
                 "image": linux.image,
                 "compressed": linux.compressed.as_deref().unwrap_or_default(),
                 "make": linux.make,
+                "device-tree": linux.device_tree.as_deref().unwrap_or_default(),
                 "u-boot": linux.u_boot.map(|it| it.to_string()).unwrap_or_default(),
             }),
         );

@@ -46,11 +46,14 @@ struct BootFacts {
     arch: String,
     machine: String,
     qemu: String,
-    /// QEMU's arguments without `-kernel`, `-initrd` and `-append`.
+    /// QEMU's arguments without `-kernel`, `-initrd`, `-dtb` and `-append`.
     arguments: Vec<String>,
     append: String,
     kernel: Asset,
     initramfs: Asset,
+    /// The argument of `-dtb`, where QEMU has no device tree of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_tree: Option<Asset>,
     /// The prompt of the waiting shell.
     prompt: &'static str,
 }
@@ -69,9 +72,14 @@ impl Assets {
         };
         let images = inputs.images.iter().filter_map(|(arch, files)| {
             let arch = inputs.project.arches.get(arch)?;
-            Some((arch, files.get("kernel")?, files.get("initramfs.cpio")?))
+            Some((
+                arch,
+                files,
+                files.get("kernel")?,
+                files.get("initramfs.cpio")?,
+            ))
         });
-        let machines = images.flat_map(|(arch, kernel, initramfs)| {
+        let machines = images.flat_map(|(arch, files, kernel, initramfs)| {
             let profile = &arch.qemu;
             profile.machines.iter().map(move |(id, machine)| BootFacts {
                 arch: arch.name.clone(),
@@ -81,6 +89,7 @@ impl Assets {
                 append: format!("{} {SHELL}", profile.append_for(machine)),
                 kernel: asset(kernel),
                 initramfs: asset(initramfs),
+                device_tree: files.get("device-tree").map(asset),
                 prompt: PROMPT,
             })
         });
@@ -120,15 +129,22 @@ impl Assets {
             let arguments = facts.arguments.join(" ");
             // Writing to a `String` cannot fail.
             let _ = write!(text, "\n## {arch}, {machine}\n\n");
-            for (file, asset) in [("kernel", &facts.kernel), ("initramfs", &facts.initramfs)] {
+            let files = [("kernel", &facts.kernel), ("initramfs", &facts.initramfs)];
+            let device_tree = facts.device_tree.as_ref();
+            let device_tree = device_tree.map(|asset| ("device tree", asset));
+            for (file, asset) in files.into_iter().chain(device_tree) {
                 let address = asset.url.as_ref().unwrap_or(&asset.path);
                 let _ = writeln!(text, "- {file}: <{address}>, SHA-256 `{}`", asset.sha256);
             }
+            let device_tree = match device_tree {
+                Some(_) => format!(" -dtb {arch}/device-tree"),
+                None => String::new(),
+            };
             let _ = write!(
                 text,
                 "\n```console\n\
                  $ {qemu} {arguments} -nographic -no-reboot \\\n    \
-                 -kernel {arch}/kernel -initrd {arch}/initramfs.cpio \\\n    \
+                 -kernel {arch}/kernel -initrd {arch}/initramfs.cpio{device_tree} \\\n    \
                  -append '{append}'\n\
                  ```\n"
             );

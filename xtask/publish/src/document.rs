@@ -13,6 +13,7 @@ pub(crate) fn readme(inputs: &Inputs<'_>) -> String {
         "{release}\n\n\
          Linux guests for tests of QEMU, with their complete corresponding source.\n\n\
          <arch>/kernel, <arch>/initramfs.cpio   the image; manifest.json says how it boots\n\
+         <arch>/device-tree      the argument of QEMU's -dtb, where a machine needs one\n\
          ASSETS.json, ASSETS.md addresses, digests and QEMU's command line for every machine\n\
          <arch>/bare/            programs of bare-metal tests, under {OWN_LICENCE}, whose source is in\n\
          \x20                       guest-tests/bare/ of the repository in the bundle\n\

@@ -56,6 +56,7 @@ impl Fixture {
                 "initramfs.cpio".to_owned(),
                 self.blob("initramfs", b"files"),
             ),
+            ("device-tree".to_owned(), self.blob("device-tree", b"tree")),
         ]);
         let programs = BTreeMap::from([("console".to_owned(), self.blob("console", b"program"))]);
         let project = project(&source, &files, &programs);
@@ -156,7 +157,8 @@ fn project(
     let recipe = "name = \"image\"\nversion = \"1\"\nlicense = \"MIT\"\nsummary = \"what boots\"\n\
          scope = \"arch\"\nproduct = \"image\"\n\
          [gather]\nkernel = { recipe = \"linux\", path = \"kernel\" }\n\
-         \"initramfs.cpio\" = { recipe = \"linux\", path = \"initramfs.cpio\" }\n";
+         \"initramfs.cpio\" = { recipe = \"linux\", path = \"initramfs.cpio\" }\n\
+         device-tree = { recipe = \"linux\", path = \"device-tree\" }\n";
     let bare = "name = \"bare\"\nversion = \"1\"\nlicense = \"GPL-2.0-or-later\"\nsummary = \"programs\"\n\
          scope = \"arch\"\nproduct = \"image\"\n\
          [gather]\nconsole = { recipe = \"linux\", path = \"console\" }\n";

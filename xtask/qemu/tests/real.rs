@@ -166,12 +166,14 @@ fn find(binary: &str, machine: &str, guest: &[u8]) -> Option<Installed> {
             kvm_cpu: None,
             append: String::new(),
             args: Vec::new(),
-            control: "virtio-serial-pci".into(),
+            control: Some("virtio-serial-pci".into()),
             root_disk: None,
-            virtio: "pci".into(),
+            virtio: Some("pci".into()),
             memory_max: None,
             migration: true,
             unusable: Vec::new(),
+            power_off: true,
+            reset: true,
             boot_timeout: None,
             hotplug: None,
             connectors: None,
@@ -214,6 +216,7 @@ impl Installed {
         let boot = BootFiles {
             kernel: self.scratch.path().join("guest"),
             initrd: None,
+            device_tree: None,
         };
         LaunchRequest::new(
             emulator,
@@ -533,6 +536,7 @@ fn relative_paths_start_in_the_given_directory() {
     let boot = BootFiles {
         kernel: "guest".into(),
         initrd: None,
+        device_tree: None,
     };
     let mut vm = installed.start(&LaunchRequest {
         boot,

@@ -16,7 +16,7 @@ mod payload;
 mod recorder;
 
 use payload::Payload;
-pub use recorder::{INITRAMFS, KERNEL, Recorder, Start};
+pub use recorder::{DEVICE_TREE, INITRAMFS, KERNEL, Recorder, Start};
 
 /// Why a test cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,9 @@ pub fn script(recorder: &Recorder, subject: &Subject<'_>) -> Result<Vec<u8>, Exp
     payload.file(KERNEL, &fs_err::read(&start.boot.kernel)?)?;
     if has_initrd {
         payload.file(INITRAMFS, &overlay::initramfs(start, report)?)?;
+    }
+    if let Some(device_tree) = &start.boot.device_tree {
+        payload.file(DEVICE_TREE, &fs_err::read(device_tree)?)?;
     }
     start.add_files(&mut payload)?;
     for (name, bytes) in &subject.notices {

@@ -253,6 +253,7 @@ mod tests {
             boot: BootFiles {
                 kernel: "kernel".into(),
                 initrd: None,
+                device_tree: None,
             },
             boots_own_files: false,
             start: Start::Boot,

@@ -88,14 +88,15 @@ impl Image {
     /// What every guest of the run gets of the host on a machine, with or without virtio disks.
     #[must_use]
     pub fn host_request(&self, machine: &Machine, has_disks: bool) -> Request<'_> {
-        let bus = match machine.virtio.as_str() {
-            "pci" => Some("virtio_pci"),
-            "device" => Some("virtio_mmio"),
+        let bus = match machine.virtio.as_deref() {
+            Some("pci") => Some("virtio_pci"),
+            Some("device") => Some("virtio_mmio"),
             // The driver of virtio-ccw is never a module.
             _ => None,
         };
         let disk = has_disks.then_some("virtio_blk");
-        let drivers = bus.into_iter().chain(["virtio_console"]).chain(disk);
+        let control = machine.control.as_ref().map(|_| "virtio_console");
+        let drivers = bus.into_iter().chain(control).chain(disk);
         let drivers = drivers
             .filter(|_| self.host.loads_drivers)
             .map(str::to_owned);

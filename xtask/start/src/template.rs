@@ -366,7 +366,7 @@ fn decision(
         accel: request.arch.accel,
         launch: request.launch,
         migrates: request.machine.migration,
-        has_pci: request.machine.virtio == "pci",
+        has_pci: request.machine.virtio.as_deref() == Some("pci"),
         facts: &request.arch.facts,
         unmovable: known.unmovable(),
         image_resumes: image.is_none_or(|image| known.image_resumes(&image.content)),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use plan::arch::Machine;
 use plan::diagnostic::Diagnostic;
 use verdict::golden::filter::Filter;
 use verdict::kind::TestKind;
@@ -208,6 +209,15 @@ impl Header {
         let timing = self.timing.then_some(TIMING);
         let groups = self.groups.iter().map(String::as_str);
         groups.chain(slow).chain(timing)
+    }
+
+    /// How guest and host talk on a machine. One without a device for the channel has the console only.
+    #[must_use]
+    pub fn channel_on(&self, machine: &Machine) -> Channel {
+        match machine.control {
+            Some(_) => self.channel,
+            None => Channel::Console,
+        }
     }
 
     /// The devices in it: required ones and possible choices.

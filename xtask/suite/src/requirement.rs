@@ -9,7 +9,7 @@ use qemu::{Accel, Facts};
 
 use crate::body::Body;
 use crate::choice::offer::{self, Support};
-use crate::header::{Channel, Header, HostFiles};
+use crate::header::{Channel, ExpectedEnd, Header, HostFiles, Leave, Stdin};
 
 /// The facts that a requirement is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -190,6 +190,9 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
             machine.name
         ));
     }
+    if let Some(reason) = unmet_by_board(header, machine) {
+        return Some(reason);
+    }
     if header.slots > 0 {
         let Some(hotplug) = &machine.hotplug else {
             return Some(format!(
@@ -221,6 +224,26 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
     }
     let missing = requires.netdevs.iter().find(|name| !facts.has_netdev(name));
     missing.map(|name| lacks("network backend", name))
+}
+
+/// What a board with few devices lacks.
+fn unmet_by_board(header: &Header, machine: &Machine) -> Option<String> {
+    let name = &machine.name;
+    if !header.scratch.is_empty() && machine.virtio.is_none() {
+        return Some(format!("the machine `{name}` has no virtio disks"));
+    }
+    if header.stdin == Stdin::Console && machine.control.is_none() {
+        return Some(format!(
+            "the console of the machine `{name}` is the control channel"
+        ));
+    }
+    let resets = header.reboots > 0 || header.ends == ExpectedEnd::Leave(Leave::Reboot);
+    if resets && !machine.reset {
+        return Some(format!("a guest cannot reset the machine `{name}`"));
+    }
+    let powers_off = header.ends == ExpectedEnd::Leave(Leave::Poweroff);
+    (powers_off && !machine.power_off)
+        .then(|| format!("a guest cannot power off the machine `{name}`"))
 }
 
 #[cfg(test)]
@@ -261,12 +284,14 @@ pub(crate) mod tests {
             kvm_cpu: None,
             append: String::new(),
             args: Vec::new(),
-            control: "virtio-serial-pci".to_owned(),
+            control: Some("virtio-serial-pci".to_owned()),
             root_disk: None,
-            virtio: "pci".to_owned(),
+            virtio: Some("pci".to_owned()),
             memory_max: hotplug.is_none().then(|| "64M".to_owned()),
             migration: hotplug.is_some(),
             unusable: Vec::from_iter(hotplug.is_none().then_some(fault)),
+            power_off: true,
+            reset: true,
             boot_timeout: None,
             hotplug: hotplug.map(|device| Hotplug {
                 device: Some(device.to_owned()).filter(|device| !device.is_empty()),
@@ -446,6 +471,37 @@ pub(crate) mod tests {
             "#: requires.accel = \"kvm\"\n#: requires.devices = [\"igb\"]\n#: requires.tools = [\"swtpm\"]",
             Some("needs the accelerator `kvm`"),
         );
+    }
+
+    #[test]
+    fn board_without_devices_skips_what_needs_them() {
+        let (facts, profile) = (facts(), profile());
+        let full = machine_of("big", None);
+        let bare = Machine {
+            control: None,
+            virtio: None,
+            power_off: false,
+            reset: false,
+            ..full.clone()
+        };
+        let check = |keys: &str, expect: Option<&str>| {
+            let reason = |machine| unmet(&header(keys), machine, &offer(&profile, &facts), TOOLS);
+            assert_eq!(reason(&full), None, "{keys}");
+            assert_eq!(reason(&bare).as_deref(), expect, "{keys}");
+        };
+        check("", None);
+        check("#: ends = \"panic\"", None);
+        let disks = "the machine `big` has no virtio disks";
+        check("#: scratch = [\"64M\"]", Some(disks));
+        let console = "the console of the machine `big` is the control channel";
+        check("#: stdin = \"console\"", Some(console));
+        let reset = "a guest cannot reset the machine `big`";
+        check("#: ends = \"reboot\"", Some(reset));
+        check("#: reboots = 1", Some(reset));
+        let off = "a guest cannot power off the machine `big`";
+        check("#: ends = \"poweroff\"", Some(off));
+        let console = |machine| header("").channel_on(machine) == Channel::Console;
+        assert!(console(&bare) && !console(&full));
     }
 
     #[test]

@@ -68,6 +68,7 @@ fn request<'a>(
     let boot = BootFiles {
         kernel: kernel.ok_or_else(missing)?,
         initrd: None,
+        device_tree: None,
     };
     let request = LaunchRequest {
         memory: header.memory.clone(),

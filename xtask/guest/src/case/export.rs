@@ -5,7 +5,7 @@ use qemu::{BootFiles, LaunchRequest, QemuError};
 use session::Handover;
 
 use super::Case;
-use script::standalone::{INITRAMFS, KERNEL, Start};
+use script::standalone::{DEVICE_TREE, INITRAMFS, KERNEL, Start};
 
 /// Why a start cannot be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,7 @@ impl Case<'_> {
         stand_in.boot = BootFiles {
             kernel: scratch.join(KERNEL),
             initrd: Some(scratch.join(INITRAMFS)),
+            device_tree: (request.boot.device_tree.as_ref()).map(|_| scratch.join(DEVICE_TREE)),
         };
         let limit = self.boot_limit() + self.test_limit();
         let places = (scratch.as_path(), directory);

@@ -102,7 +102,10 @@ fn supervise(
         .env("KILN_TEST", &setting.test.test.path)
         .env("KILN_ARCH", setting.test.arch)
         .env("KILN_MACHINE", case.machine_name)
-        .env("KILN_VIRTIO", &case.machine.virtio)
+        .env(
+            "KILN_VIRTIO",
+            case.machine.virtio.as_deref().unwrap_or_default(),
+        )
         .env("KILN_SEED", setting.job.seed.to_string())
         .env("KILN_WAIT", case.wait_seconds())
         .env("QEMU", &setting.arch.binary)

@@ -30,7 +30,7 @@ impl Case<'_> {
             smp: header.smp,
             append: self.append(),
             slots: header.slots,
-            control: match header.channel {
+            control: match header.channel_on(self.machine) {
                 Channel::Virtio => Control::VirtioSerial,
                 Channel::Console => Control::Console,
             },
@@ -45,15 +45,14 @@ impl Case<'_> {
 
     fn scratch_disks(&self) -> Vec<String> {
         let disks = 0..self.setting.test.test.header.scratch.len();
+        // A test with scratch disks is skipped on a machine without virtio.
+        let virtio = self.machine.virtio.as_deref().unwrap_or_default();
         let disks = disks.flat_map(|index| {
             let file = disk(&self.setting.scratch, index)
                 .as_str()
                 .replace(',', ",,");
             let name = format!("scratch{index}");
-            let device = format!(
-                "virtio-blk-{},drive={name},serial={name}",
-                self.machine.virtio
-            );
+            let device = format!("virtio-blk-{virtio},drive={name},serial={name}");
             let drive = format!("if=none,id={name},file={file},format=raw,cache=unsafe");
             ["-drive".to_owned(), drive, "-device".to_owned(), device]
         });
@@ -84,7 +83,7 @@ impl Case<'_> {
         Policy {
             ends: header.ends,
             reboots: header.reboots,
-            channel: header.channel,
+            channel: header.channel_on(self.machine),
             boot_limit: self.boot_limit(),
             test_limit: self.test_limit(),
             clock: self.clock.clone(),

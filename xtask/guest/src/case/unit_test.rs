@@ -161,6 +161,7 @@ fn record(
     let boot = BootFiles {
         kernel: invocation.kernel.clone(),
         initrd: None,
+        device_tree: None,
     };
     let start = Start::new(argv, (scratch, scratch), boot, Handover::default(), limit);
     recorder.start(start)

@@ -83,14 +83,18 @@ struct RawMachine {
     append: String,
     #[serde(default)]
     args: Vec<String>,
-    control: String,
+    control: Option<String>,
     root_disk: Option<String>,
-    virtio: Virtio,
+    virtio: Option<Virtio>,
     memory_max: Option<Spanned<String>>,
     #[serde(default = "yes")]
     migration: bool,
     #[serde(default)]
     unusable: Vec<Spanned<Unusable>>,
+    #[serde(default = "yes")]
+    power_off: bool,
+    #[serde(default = "yes")]
+    reset: bool,
     boot_timeout: Option<Spanned<String>>,
     stock_boot_timeout: Option<Spanned<String>>,
     hotplug: Option<Spanned<Hotplug>>,
@@ -118,6 +122,16 @@ enum Virtio {
     Pci,
     Device,
     Ccw,
+}
+
+impl Virtio {
+    fn suffix(&self) -> &'static str {
+        match self {
+            Self::Pci => "pci",
+            Self::Device => "device",
+            Self::Ccw => "ccw",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -356,14 +370,12 @@ fn machine(
         args: raw.args,
         control: raw.control,
         root_disk: raw.root_disk,
-        virtio: match raw.virtio {
-            Virtio::Pci => "pci".to_owned(),
-            Virtio::Device => "device".to_owned(),
-            Virtio::Ccw => "ccw".to_owned(),
-        },
+        virtio: raw.virtio.map(|virtio| virtio.suffix().to_owned()),
         memory_max: raw.memory_max.map(|text| memory(page, text, found)),
         migration: raw.migration,
         unusable: unusable(page, raw.unusable, found),
+        power_off: raw.power_off,
+        reset: raw.reset,
         boot_timeout: stock_timeout.or(boot_timeout),
         hotplug: raw.hotplug.map(|raw| hotplug(page, raw, found)),
         connectors: raw.connectors,
@@ -416,6 +428,7 @@ configure = ["--with-abi=lp64d"]
 arch = "riscv"
 target = "Image"
 image = "arch/riscv/boot/Image"
+device-tree = "virt.dts"
 
 [qemu]
 binary = "qemu-system-riscv64"
@@ -465,6 +478,10 @@ fixed-in = "11.0"
 device = "pcie-root-port,id=slot{n}"
 bus = "slot{n}"
 entry = "/sys/bus/pci/devices/0000:0{n}:00.0"
+
+[qemu.machines.board]
+power-off = false
+reset = false
 
 [qemu.ordinary]
 kernel = "gzip"

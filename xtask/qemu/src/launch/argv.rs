@@ -75,6 +75,8 @@ impl Launch {
         if let Some(initrd) = &self.boot.initrd {
             line.pair("-initrd", initrd.as_str());
         }
+        let device_tree = self.boot.device_tree.as_ref();
+        line.some("-dtb", device_tree.map(|path| path.as_str()));
         let script_init = format!("rdinit={SCRIPT_INIT}");
         let kernel_line = machine.kernel_line(match channels {
             Channels::Inherited(_) => machine.channel_parameter(),

@@ -62,8 +62,8 @@ pub(super) fn option(name: &str, version: Version) -> Option<Removed> {
 
 /// Moves the serial numbers of `-drive` to the devices, and refuses other removed properties.
 ///
-/// `virtio` is the suffix of virtio devices on the machine.
-pub(super) fn drives(arguments: &[String], virtio: &str) -> Result<Vec<String>, QemuError> {
+/// `virtio` is the suffix of virtio devices on the machine, if it has any.
+pub(super) fn drives(arguments: &[String], virtio: Option<&str>) -> Result<Vec<String>, QemuError> {
     let mut translated = arguments.to_vec();
     let mut disks = 0;
     for at in 0..arguments.len().saturating_sub(1) {
@@ -93,6 +93,7 @@ pub(super) fn drives(arguments: &[String], virtio: &str) -> Result<Vec<String>, 
                 translated[device] = format!("{},serial={serial}", translated[device]);
             }
             (Some("virtio"), id) => {
+                let virtio = virtio.ok_or_else(|| gone("-drive serial=", "3.0"))?;
                 let id = id.unwrap_or_else(|| {
                     disks += 1;
                     format!("kiln-drive{disks}")
@@ -186,7 +187,7 @@ mod tests {
     fn serial_numbers_move_from_drives_to_devices() {
         let check = |line: &str, expect: &str| {
             let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            let found = match drives(&line, "pci") {
+            let found = match drives(&line, Some("pci")) {
                 Ok(line) => line.join(" "),
                 Err(error) => error.to_string(),
             };

@@ -13,6 +13,8 @@ pub struct BootFiles {
     pub kernel: Utf8PathBuf,
     /// The value of `-initrd`.
     pub initrd: Option<Utf8PathBuf>,
+    /// The value of `-dtb`, for a machine whose device tree QEMU lacks.
+    pub device_tree: Option<Utf8PathBuf>,
 }
 
 /// The root file system of a distribution, which the guest's initramfs mounts.

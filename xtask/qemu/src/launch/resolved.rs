@@ -98,7 +98,7 @@ impl LaunchRequest<'_> {
             Accel::Tcg => &machine.profile.cpu,
             Accel::Kvm => &machine.profile.kvm_cpu,
         };
-        let rest = removed::drives(&options.rest, &machine.profile.virtio)?;
+        let rest = removed::drives(&options.rest, machine.profile.virtio.as_deref())?;
         let scoped = scope::sort(&rest);
         let root = self.root.as_ref();
         let start = root.map_or("", |root| root.append.as_str());
@@ -143,6 +143,7 @@ impl LaunchRequest<'_> {
             boot: BootFiles {
                 kernel: kernel.map_or_else(|| self.boot.kernel.clone(), Utf8PathBuf::from),
                 initrd: (initrd.map(Utf8PathBuf::from)).or_else(|| self.boot.initrd.clone()),
+                device_tree: self.boot.device_tree.clone(),
             },
             start,
             devices: [self.devices.clone(), scoped.devices].concat(),
@@ -302,14 +303,12 @@ struct ChosenMachine<'a> {
 impl ChosenMachine<'_> {
     /// `virtio-serial-pci,max_ports=2` -> `virtio-serial-pci,id=kiln,max_ports=2`.
     fn control(&self, control: Control) -> Option<String> {
-        let device = self.profile.control.as_str();
-        match (control, device.split_once(',')) {
-            (Control::Console, _) => None,
-            (Control::VirtioSerial, Some((device, properties))) => {
-                Some(format!("{device},id=kiln,{properties}"))
-            }
-            (Control::VirtioSerial, None) => Some(format!("{device},id=kiln")),
-        }
+        let device = self.profile.control.as_deref();
+        let device = device.filter(|_| control == Control::VirtioSerial)?;
+        Some(match device.split_once(',') {
+            Some((device, properties)) => format!("{device},id=kiln,{properties}"),
+            None => format!("{device},id=kiln"),
+        })
     }
 
     /// The arguments for the disk of a root file system. The guest finds it by its serial number.

@@ -22,12 +22,14 @@ fn machine(name: &str, control: &str) -> Machine {
         kvm_cpu: Some("host".into()),
         append: String::new(),
         args: Vec::new(),
-        control: control.into(),
+        control: Some(control.into()),
         root_disk: None,
-        virtio: "pci".into(),
+        virtio: Some("pci".into()),
         memory_max: None,
         migration: true,
         unusable: Vec::new(),
+        power_off: true,
+        reset: true,
         boot_timeout: None,
         hotplug: None,
         connectors: None,
@@ -72,7 +74,7 @@ fn x86_64() -> QemuProfile {
         options: words("acpi=off rtc=on"),
         tcg_options: words("pit=on"),
         append: "reboot=t".into(),
-        virtio: "device".into(),
+        virtio: Some("device".into()),
         ..machine("microvm", "virtio-serial-device")
     };
     profile(
@@ -200,6 +202,7 @@ fn launch(
     let boot = BootFiles {
         kernel: "/i/kernel".into(),
         initrd: Some("/i/initramfs".into()),
+        device_tree: None,
     };
     let mut request = LaunchRequest::new(emulator, &profile.machines[&profile.machine], boot);
     change(&mut request);
@@ -246,6 +249,34 @@ fn arguments_of_every_architecture_and_channel() {
         }
         insta::assert_snapshot!(name, text);
     }
+}
+
+#[test]
+fn machine_without_control_device_uses_the_console() {
+    let mut profile = x86_64();
+    let machine = profile.machine.clone();
+    profile.machines.get_mut(&machine).unwrap().control = None;
+    let launch = launch(&profile, &new_qemu(), |_| {}).unwrap();
+    assert_eq!(launch.machine.channel_parameter(), "kiln.channel=console");
+    let line = launch.standalone().join(" ");
+    assert!(!line.contains("virtio-serial"), "{line}");
+}
+
+#[test]
+fn device_tree_of_the_image_is_passed_to_qemu() {
+    let line = |tree: Option<&str>| {
+        let change = |request: &mut LaunchRequest<'_>| {
+            request.boot.device_tree = tree.map(Utf8PathBuf::from);
+        };
+        let launch = launch(&x86_64(), &new_qemu(), change).unwrap();
+        launch.standalone().join(" ")
+    };
+    let with = line(Some("/i/device-tree"));
+    assert!(
+        with.contains(" -initrd /i/initramfs -dtb /i/device-tree "),
+        "{with}"
+    );
+    assert!(!line(None).contains("-dtb"));
 }
 
 #[test]

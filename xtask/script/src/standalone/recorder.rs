@@ -43,7 +43,7 @@ pub(super) struct Recording {
 /// A start of QEMU.
 #[derive(Debug)]
 pub struct Start {
-    /// Its arguments, with [`KERNEL`] and [`INITRAMFS`] below `scratch`.
+    /// Its arguments, with [`KERNEL`], [`INITRAMFS`] and [`DEVICE_TREE`] below `scratch`.
     pub argv: Vec<String>,
     /// The folder of the test's files and disks.
     pub scratch: Utf8PathBuf,
@@ -62,6 +62,9 @@ pub struct Start {
 pub const KERNEL: &str = "kernel";
 /// Stand-in for the image's initramfs.
 pub const INITRAMFS: &str = "initramfs.cpio";
+
+/// Stand-in for the image's device tree.
+pub const DEVICE_TREE: &str = "device-tree";
 
 /// A file in the scratch directory that QEMU's command line refers to.
 #[derive(Debug)]
@@ -200,7 +203,7 @@ impl Start {
             }
             paths.extend(below(argument, &self.scratch));
         }
-        let images = [KERNEL, INITRAMFS].map(Utf8PathBuf::from);
+        let images = [KERNEL, INITRAMFS, DEVICE_TREE].map(Utf8PathBuf::from);
         for path in paths.into_iter().filter(|path| !images.contains(path)) {
             self.read(&path)?;
         }
@@ -296,6 +299,7 @@ mod tests {
         let boot = BootFiles {
             kernel: "/k".into(),
             initrd: None,
+            device_tree: None,
         };
         let places = (scratch, files.as_path());
         let limit = Duration::from_secs(1);

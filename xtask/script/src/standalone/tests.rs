@@ -36,6 +36,7 @@ impl Exported {
         for (name, text) in [
             ("vmlinux", "a kernel"),
             ("cpio", "an archive"),
+            ("tree", "a device tree"),
             ("scratch0", "it's data"),
         ] {
             fs_err::write(root.join(name), text).unwrap();
@@ -103,6 +104,8 @@ fn recorder(root: &Utf8Path, starts: usize) -> Recorder {
             root.join(KERNEL).into_string(),
             "-initrd".to_owned(),
             root.join(INITRAMFS).into_string(),
+            "-dtb".to_owned(),
+            root.join(DEVICE_TREE).into_string(),
             "-append".to_owned(),
             "a b".to_owned(),
             "-drive".to_owned(),
@@ -111,6 +114,7 @@ fn recorder(root: &Utf8Path, starts: usize) -> Recorder {
         let boot = BootFiles {
             kernel: root.join("vmlinux"),
             initrd: Some(root.join("cpio")),
+            device_tree: Some(root.join("tree")),
         };
         let handover = Handover {
             files: vec![("/kiln/test".to_owned(), 0o755, b"the test".to_vec())],
@@ -272,13 +276,14 @@ fn script_returns_its_files_and_command_line() {
     let out = exported.path().join("out");
     let (code, line) = exported.run("0\n", &["--extract", out.as_str(), "-s"]);
     let expect = format!(
-        "{}/qemu '-kernel' '{out}/kernel' '-initrd' '{out}/initramfs.cpio' '-append' 'a b' \
-         '-drive' 'file={out}/scratch0' '-s'\n",
+        "{}/qemu '-kernel' '{out}/kernel' '-initrd' '{out}/initramfs.cpio' \
+         '-dtb' '{out}/device-tree' '-append' 'a b' '-drive' 'file={out}/scratch0' '-s'\n",
         exported.path()
     );
     assert_eq!((code, line), (0, expect));
     let read = |name: &str| fs_err::read(out.join(name)).unwrap();
     assert_eq!(read("kernel"), b"a kernel");
+    assert_eq!(read("device-tree"), b"a device tree");
     assert_eq!(read("scratch0"), b"it's data");
     let initramfs = read("initramfs.cpio");
     assert!(initramfs.starts_with(b"an archive\x00\x00070701"));
@@ -355,7 +360,7 @@ fn unexportable_parts_are_reported() {
         "`x::block::b` did not run here: no edu"
     );
     let _socket = std::os::unix::net::UnixListener::bind(root.join("scratch0")).unwrap();
-    let files = [("vmlinux", "k"), ("cpio", "i")];
+    let files = [("vmlinux", "k"), ("cpio", "i"), ("tree", "d")];
     for (name, text) in files {
         fs_err::write(root.join(name), text).unwrap();
     }

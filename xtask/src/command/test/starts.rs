@@ -69,13 +69,14 @@ pub(super) fn start(
     let boot = BootFiles {
         kernel: Utf8PathBuf::from("kernel"),
         initrd: None,
+        device_tree: None,
     };
     let launch = LaunchRequest {
         memory: header.memory.clone(),
         smp: header.smp,
         append: header.append.clone(),
         slots: header.slots,
-        control: match header.channel {
+        control: match header.channel_on(machine) {
             Channel::Virtio => Control::VirtioSerial,
             Channel::Console => Control::Console,
         },
@@ -90,7 +91,7 @@ pub(super) fn start(
         accel: Accel::Tcg,
         launch: &launch,
         migrates: machine.migration,
-        has_pci: machine.virtio == "pci",
+        has_pci: machine.virtio.as_deref() == Some("pci"),
         facts: &known.facts,
         unmovable: &[],
         image_resumes: true,
