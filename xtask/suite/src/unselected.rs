@@ -130,7 +130,10 @@ impl Suite {
             return Some(other_arch(test));
         }
         let excluded = |test: &&TestFile| !arches.iter().any(|arch| test.is_for(arch));
-        let mut named = self.tests.iter().filter(|test| test.name().contains(filter));
+        let mut named = self
+            .tests
+            .iter()
+            .filter(|test| test.name().contains(filter));
         if let Some(test) = named.find(excluded) {
             return Some(other_arch(test));
         }
