@@ -1,5 +1,7 @@
 #!/bin/sh
 # A guest without any virtio device reports over its console.
+# Not on sh4: the guest receives what is typed at its console, but not the answer of the host (QEMU 10.0.2).
+#: except-arch = ["sh4"]
 #: channel = "console"
 
 in_guest() {

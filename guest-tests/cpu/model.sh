@@ -16,6 +16,7 @@
 #: choices.cpu.mips = { cpus = ["24Kf", "34Kf", "74Kf"] }
 #: choices.cpu.mipsel = { cpus = ["24Kf", "34Kf", "74Kf"] }
 #: choices.cpu.ppc = { cpus = ["e500mc"] }
+#: choices.cpu.sh4 = ["sh7751r"]
 #: choices.cpu.s390x = { cpus = ["qemu", "max"] }
 #: choices.cpu.i386 = { cpus = ["qemu32", "max", "pentium3", "n270", "core2duo", "Nehalem", "EPYC"] }
 #: choices.cpu.arm = { cpus = ["cortex-a15", "cortex-a7", "max"] }
