@@ -2,8 +2,8 @@
 # A guest boots on each processor that QEMU models, and sees the one that was asked for.
 # Not `max` of riscv32: the kernel restarts before its first line (QEMU 10.0.2).
 # Not `P5600` of mips: it has the NaN encoding of 2008, and the kernel refuses programs with the older one.
-# Not on microblaze, whose only processor QEMU does not list.
-#: except-arch = ["microblaze"]
+# Not on MicroBlaze, whose only processor QEMU does not list.
+#: except-arch = ["microblaze", "microblazeel"]
 #: start = "cold"
 #: choices.cpu.x86_64 = { cpus = ["qemu64", "kvm64", "max", "Nehalem", "Haswell", "Skylake-Client", "Cascadelake-Server", "Icelake-Server", "SapphireRapids", "Opteron_G5", "EPYC", "EPYC-Milan", "EPYC-Genoa", "Denverton", "core2duo"] }
 #: choices.cpu.aarch64 = { cpus = ["max", "cortex-a35", "cortex-a53", "cortex-a55", "cortex-a57", "cortex-a72", "cortex-a76", "cortex-a710", "neoverse-n1", "neoverse-n2", "neoverse-v1", "a64fx"] }
