@@ -79,7 +79,8 @@ fn script(
         (None, None) => {
             let line = first_line(&asked.stderr);
             let why = "is not a ktest script: `deps` prints neither `MEM=` nor `ktest_mem=`";
-            return Err(usage(format!("`{shown}` {why} {line}").trim().to_owned()));
+            let printed = if line.is_empty() { "" } else { ": " };
+            return Err(usage(format!("`{shown}` {why}{printed}{line}")));
         }
     };
     needs.add_nvdimms(&text);

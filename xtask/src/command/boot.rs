@@ -92,16 +92,16 @@ pub(crate) fn run(context: &Context, args: &BootArgs) -> CommandResult {
     for line in debug.lines(&guest_run.arch, paths) {
         output::note(line);
     }
-    finish(command, offer)
+    finish(command, offer, !machine.power_off)
 }
 
 /// Runs QEMU to its end and forwards the guest's output. Fails after a kernel panic.
-fn finish(command: Command, _offer: Offer) -> CommandResult {
+fn finish(command: Command, _offer: Offer, stays_on: bool) -> CommandResult {
     let mut running = command.spawn().map_err(hinted!(Exit::SetupMissing))?;
     let (stdout, waiter) = (running.stdout.take(), running.waiter());
     let mut typing = Typing::of(running.stdin.take());
     let copy = std::thread::spawn(move || {
-        let mut watch = PanicWatch::default();
+        let mut watch = PanicWatch::new(stays_on);
         let (mut stdout, mut bytes) = (stdout?, [0; 4096]);
         while let Ok(length @ 1..) = stdout.read(&mut bytes) {
             output::raw(&bytes[..length]);

@@ -263,7 +263,7 @@ fn machine_without_control_device_uses_the_console() {
 }
 
 #[test]
-fn device_tree_of_the_image_is_passed_to_qemu() {
+fn device_tree_of_image_is_passed_to_qemu() {
     let line = |tree: Option<&str>| {
         let change = |request: &mut LaunchRequest<'_>| {
             request.boot.device_tree = tree.map(Utf8PathBuf::from);
