@@ -1,6 +1,6 @@
 #!/bin/sh
 # A guest without any virtio device reports over its console.
-# Not on sh4: the guest receives what is typed at its console, but not the answer of the host (QEMU 10.0.2).
+# Not on sh4: its serial port drops characters of a line that arrives at once, such as an answer of the host (QEMU 10.0.2).
 #: except-arch = ["sh4"]
 #: channel = "console"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A guest boots on each processor that QEMU models, and sees the one that was asked for.
 # Not `max` of riscv32: the kernel restarts before its first line (QEMU 10.0.2).
-# Not `P5600` of mips: it has the NaN encoding of 2008, and the kernel refuses programs with the older one.
+# Not `P5600` of mips: the kernel starts no program (ENOEXEC), probably because the processor has the NaN encoding of 2008 and the programs have the older one.
 # Not on MicroBlaze, whose only processor QEMU does not list.
 #: except-arch = ["microblaze", "microblazeel"]
 #: start = "cold"

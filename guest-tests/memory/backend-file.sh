@@ -1,7 +1,8 @@
 #!/bin/sh
 # A guest's memory in a shared file of the host: what the guest keeps in its memory is in that file.
-# Not on or1k and microblaze, whose machines ignore the memory backend that they are given (QEMU 10.0.2), nor on sh4, which has 64 MiB.
-#: except-arch = ["microblaze", "microblazeel", "or1k", "sh4"]
+# Not on or1k and microblaze, whose machines ignore the memory backend that they are given (QEMU 10.0.2).
+#: except-arch = ["microblaze", "microblazeel", "or1k"]
+#: memory = "256M"
 
 in_host() {
     qemu -object memory-backend-file,id=ram,size=256M,mem-path="$SCRATCH/ram",share=on \

@@ -1,7 +1,6 @@
 #!/bin/sh
 # The balloon takes memory from the guest when QEMU asks, tells QEMU how much, and gives it back.
-# Not on sh4, which has 64 MiB.
-#: except-arch = ["sh4"]
+#: memory = "256M"
 #: requires.devices = ["virtio-balloon-pci"]
 
 in_host() {

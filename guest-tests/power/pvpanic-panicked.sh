@@ -1,7 +1,5 @@
 #!/bin/sh
 # QEMU stops a guest whose pvpanic device reports a panic, if configured to.
-# Not on sh4, where the register of the device reads as 0 (QEMU 10.0.2).
-#: except-arch = ["sh4"]
 #: requires.devices = ["pvpanic-pci"]
 #: ends = "panic"
 

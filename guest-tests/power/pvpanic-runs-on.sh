@@ -1,7 +1,5 @@
 #!/bin/sh
 # A guest that reports a panic keeps running if QEMU is configured so, and QEMU reports the panic.
-# Not on sh4, where the register of the device reads as 0 (QEMU 10.0.2).
-#: except-arch = ["sh4"]
 #: requires.devices = ["pvpanic-pci"]
 
 in_host() {

@@ -1,7 +1,5 @@
 #!/bin/sh
 # A guest tells QEMU by its pvpanic device that it crashed and that another kernel takes over, and is left running.
-# Not on sh4, where the register of the device reads as 0 (QEMU 10.0.2).
-#: except-arch = ["sh4"]
 #: requires.devices = ["pvpanic-pci"]
 
 in_host() {

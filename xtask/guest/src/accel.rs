@@ -166,11 +166,7 @@ fn boot(trial: &Trial<'_>, scratch: &Utf8Path) -> Result<Outcome, String> {
         .boot_timeout
         .unwrap_or(profile.boot_timeout)
         .mul_f64(TRIAL_FACTOR);
-    let channel = match machine.control {
-        Some(_) => Channel::Virtio,
-        None => Channel::Console,
-    };
-    let policy = Policy::alone(channel, limit);
+    let policy = Policy::alone(Channel::Virtio.on(machine), limit);
     let run = "/kiln/run".to_owned();
     let files = vec![(run.clone(), 0o755, b"exit 0\n".to_vec())];
     let handover = Handover {

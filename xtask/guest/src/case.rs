@@ -502,7 +502,7 @@ impl Case<'_> {
     fn shell_on_fail(&self) -> &'static str {
         let wanted = self.setting.config.debug.keyboard.is_some();
         let header = &self.setting.test.test.header;
-        let free = header.channel_on(self.machine) == Channel::Virtio;
+        let free = header.channel.on(self.machine) == Channel::Virtio;
         if wanted && free { "1" } else { "" }
     }
 

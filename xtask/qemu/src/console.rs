@@ -1,11 +1,11 @@
 //! Detects kernel errors in the bytes of a guest's console. `guest` feeds it and stores the console
 //! itself. `text::clean` makes the bytes safe for a terminal.
 
-mod panic;
+mod end;
 pub mod text;
 mod trouble;
 
-pub use panic::PanicWatch;
+pub use end::EndWatch;
 pub use trouble::{Kind, begins_report, scan, stamp};
 
 /// A longer line is scanned in pieces.

@@ -7,7 +7,7 @@ use guest::debug::{Debug, DebugPaths};
 use host::process::{Command, Stdio};
 use plan::arch::Machine;
 use qemu::LaunchRequest;
-use qemu::console::PanicWatch;
+use qemu::console::EndWatch;
 
 use crate::attached::{self, Booted, Offer};
 use crate::cli::boot::BootArgs;
@@ -101,7 +101,7 @@ fn finish(command: Command, _offer: Offer, stays_on: bool) -> CommandResult {
     let (stdout, waiter) = (running.stdout.take(), running.waiter());
     let mut typing = Typing::of(running.stdin.take());
     let copy = std::thread::spawn(move || {
-        let mut watch = PanicWatch::new(stays_on);
+        let mut watch = EndWatch::new(stays_on);
         let (mut stdout, mut bytes) = (stdout?, [0; 4096]);
         while let Ok(length @ 1..) = stdout.read(&mut bytes) {
             output::raw(&bytes[..length]);

@@ -176,6 +176,17 @@ pub enum Channel {
     Console,
 }
 
+impl Channel {
+    /// The channel on a machine. One without a device for it has the console only.
+    #[must_use]
+    pub fn on(self, machine: &Machine) -> Self {
+        match machine.control {
+            Some(_) => self,
+            None => Self::Console,
+        }
+    }
+}
+
 /// The stdin of a guest script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdin {
@@ -209,15 +220,6 @@ impl Header {
         let timing = self.timing.then_some(TIMING);
         let groups = self.groups.iter().map(String::as_str);
         groups.chain(slow).chain(timing)
-    }
-
-    /// How guest and host talk on a machine. One without a device for the channel has the console only.
-    #[must_use]
-    pub fn channel_on(&self, machine: &Machine) -> Channel {
-        match machine.control {
-            Some(_) => self.channel,
-            None => Channel::Console,
-        }
     }
 
     /// The devices in it: required ones and possible choices.

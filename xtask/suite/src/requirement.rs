@@ -169,8 +169,9 @@ fn unmet_by_guest(header: &Header, machine: &Machine, offer: &Offer<'_>) -> Opti
         && header.smp > cpus
         && cpus > 0
     {
+        let plural = if cpus == 1 { "" } else { "s" };
         return Some(format!(
-            "the machine `{}` supports at most {cpus} processors",
+            "the machine `{}` supports at most {cpus} processor{plural}",
             machine.name
         ));
     }
@@ -500,7 +501,7 @@ pub(crate) mod tests {
         check("#: reboots = 1", Some(reset));
         let off = "a guest cannot power off the machine `big`";
         check("#: ends = \"poweroff\"", Some(off));
-        let console = |machine| header("").channel_on(machine) == Channel::Console;
+        let console = |machine| header("").channel.on(machine) == Channel::Console;
         assert!(console(&bare) && !console(&full));
     }
 

@@ -125,10 +125,6 @@ impl Suite {
 
     /// A test that exists, but that its header or the command line excludes.
     fn kept_out(&self, filter: &str, arches: &[String]) -> Option<Unselected> {
-        let find = |name: &str| self.tests.iter().find(|test| test.name() == name);
-        if let Some(test) = find(filter) {
-            return Some(other_arch(test));
-        }
         let excluded = |test: &&TestFile| !arches.iter().any(|arch| test.is_for(arch));
         let mut named = self
             .tests
@@ -138,7 +134,7 @@ impl Suite {
             return Some(other_arch(test));
         }
         let (arch, name) = filter.split_once("::")?;
-        let test = find(name)?;
+        let test = self.tests.iter().find(|test| test.name() == name)?;
         if !test.is_for(arch) {
             return Some(other_arch(test));
         }

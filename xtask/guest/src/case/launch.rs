@@ -30,7 +30,7 @@ impl Case<'_> {
             smp: header.smp,
             append: self.append(),
             slots: header.slots,
-            control: match header.channel_on(self.machine) {
+            control: match header.channel.on(self.machine) {
                 Channel::Virtio => Control::VirtioSerial,
                 Channel::Console => Control::Console,
             },
@@ -83,7 +83,7 @@ impl Case<'_> {
         Policy {
             ends: header.ends,
             reboots: header.reboots,
-            channel: header.channel_on(self.machine),
+            channel: header.channel.on(self.machine),
             boot_limit: self.boot_limit(),
             test_limit: self.test_limit(),
             clock: self.clock.clone(),

@@ -76,7 +76,7 @@ pub(super) fn start(
         smp: header.smp,
         append: header.append.clone(),
         slots: header.slots,
-        control: match header.channel_on(machine) {
+        control: match header.channel.on(machine) {
             Channel::Virtio => Control::VirtioSerial,
             Channel::Console => Control::Console,
         },

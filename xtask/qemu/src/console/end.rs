@@ -1,10 +1,10 @@
-//! Waits for the end of a kernel panic in the console of an interactive guest.
+//! Waits for the last line of a kernel in the console of an interactive guest.
 
 use super::{Console, Kind};
 
 /// Detects the end of a guest in its console: a kernel panic, or a power-off of a machine that stays on.
 #[derive(Debug, Default)]
-pub struct PanicWatch {
+pub struct EndWatch {
     console: Console,
     /// The panic message.
     pub panic: Option<String>,
@@ -14,7 +14,7 @@ pub struct PanicWatch {
     rest: Vec<u8>,
 }
 
-impl PanicWatch {
+impl EndWatch {
     /// For a machine that stays on after its guest has powered off, or not.
     #[must_use]
     pub fn new(stays_on: bool) -> Self {
@@ -55,7 +55,7 @@ mod tests {
         let text = b"\r\n[    2.000000] reboot: Power off not available: System halted instead\r\n";
         for at in 0..text.len() {
             for stays_on in [false, true] {
-                let mut watch = PanicWatch::new(stays_on);
+                let mut watch = EndWatch::new(stays_on);
                 let over = [watch.is_over(&text[..at]), watch.is_over(&text[at..])];
                 assert_eq!(over.contains(&true), stays_on, "{at}");
                 assert_eq!(watch.panic, None);
@@ -69,7 +69,7 @@ mod tests {
                     [    1.200000] ---[ end Kernel panic - not syncing: sysrq ]---\r\n";
         for at in 0..text.len() {
             let (first, rest) = text.as_bytes().split_at(at);
-            let mut watch = PanicWatch::default();
+            let mut watch = EndWatch::default();
             let over = [watch.is_over(first), watch.is_over(rest)];
             assert!(over.contains(&true), "{at}");
             assert_eq!(
@@ -77,7 +77,7 @@ mod tests {
                 Some("Kernel panic - not syncing: sysrq")
             );
         }
-        let mut watch = PanicWatch::default();
+        let mut watch = EndWatch::default();
         assert!(!watch.is_over(b"echo end Kernel panic - not syncing\r\n"));
         assert_eq!(watch.panic, None);
     }
